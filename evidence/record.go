@@ -1,0 +1,312 @@
+package evidence
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// MaxRecordBytes bounds an entry of the ledger. Anything longer is a payload
+// that a record names by digest.
+const MaxRecordBytes = 64 << 10
+
+// StatementType is the in-toto Statement that every record is.
+// Source: in-toto attestation framework, Statement v1.
+const StatementType = "https://in-toto.io/Statement/v1"
+
+// PayloadType is the DSSE payload type of an in-toto Statement.
+const PayloadType = "application/vnd.in-toto+json"
+
+// The predicate types of the records. The number is the version of the format;
+// docs/formats/record.md describes each.
+const (
+	TypeConfiguration = "https://github.com/tallystick/tallystick/record/configuration/v1"
+	TypeRun           = "https://github.com/tallystick/tallystick/record/run/v1"
+	TypeMissed        = "https://github.com/tallystick/tallystick/record/missed/v1"
+	TypeAssessment    = "https://github.com/tallystick/tallystick/record/assessment/v1"
+	TypeStop          = "https://github.com/tallystick/tallystick/record/stop/v1"
+)
+
+// Digest names a payload: the lower-case hexadecimal SHA-256 of its bytes
+// before compression.
+type Digest string
+
+// Subject is a payload that a record vouches for.
+// Source: in-toto ResourceDescriptor v1.
+type Subject struct {
+	Name   string            `json:"name"`   // "exchanges-0001.har", "observations.jsonl", ...
+	Digest map[string]string `json:"digest"` // {"sha256": Digest}
+}
+
+// SubjectOf makes the subject for a payload.
+func SubjectOf(name string, d Digest) Subject {
+	return Subject{Name: name, Digest: map[string]string{"sha256": string(d)}}
+}
+
+// Statement is a record as it is signed.
+type Statement struct {
+	Type          string          `json:"_type"`
+	Subject       []Subject       `json:"subject"`
+	PredicateType string          `json:"predicateType"`
+	Predicate     json.RawMessage `json:"predicate"`
+}
+
+// Payload gives the digest of the subject called name, or false.
+func (s Statement) Payload(name string) (Digest, bool) {
+	for _, sub := range s.Subject {
+		if sub.Name == name {
+			return Digest(sub.Digest["sha256"]), true
+		}
+	}
+	return "", false
+}
+
+// The names of the payloads that records carry as subjects.
+const (
+	PayloadConfiguration = "configuration.yaml" // the file as written by the operator; it holds references, no secrets
+	PayloadSchedule      = "schedule.json"      // a Schedule
+	PayloadCatalogue     = "catalogue.json"     // the catalogue of checks in force
+	PayloadExchanges     = "exchanges-%04d.har" // HAR 1.2, numbered from 1
+	PayloadObservations  = "observations.jsonl" // one Observation a line, sorted by kind, region, id
+	PayloadGaps          = "gaps.jsonl"         // one Gap a line, in the same order; absent when there are none
+	PayloadVerdicts      = "verdicts.jsonl"     // one Verdict a line, sorted by check, region, resource
+)
+
+// Clock says which clock the times of a record were read from.
+type Clock string
+
+// The clocks. A record under ClockSimulated is not evidence.
+const (
+	ClockSystem    Clock = "system"
+	ClockSimulated Clock = "simulated"
+)
+
+// Header opens every predicate.
+type Header struct {
+	At    time.Time `json:"at"` // when the record was written, by the agent's clock, UTC
+	Clock Clock     `json:"clock"`
+	Agent Agent     `json:"agent"`
+}
+
+// Agent is the program that wrote a record.
+type Agent struct {
+	Version string `json:"version"`
+	Binary  Digest `json:"binary"` // SHA-256 of the executable, empty when it could not be read
+}
+
+// The events of a Configuration record.
+const (
+	EventStarted  = "started"
+	EventReloaded = "reloaded"
+	EventManual   = "manual" // a person ran tasks by hand; the schedule in force stays what it was
+)
+
+// Configuration is the record that a configuration took force: from At on, the
+// slots of its schedule are due. Its subjects are PayloadConfiguration,
+// PayloadSchedule and PayloadCatalogue. With EventManual the schedule is not
+// in force: nothing is due because of it.
+type Configuration struct {
+	Header
+	Event        string `json:"event"`
+	Ledger       string `json:"ledger"` // the checkpoint origin
+	Organization string `json:"organization"`
+	PeriodStart  string `json:"period_start"` // YYYY-MM-DD, inclusive
+	PeriodEnd    string `json:"period_end"`   // YYYY-MM-DD, inclusive
+}
+
+// Schedule is what the verifier derives the due slots from. Streams are the
+// product of Collectors and Scopes of the same provider.
+type Schedule struct {
+	TimeZone   string              `json:"time_zone"` // IANA name
+	Collectors []CollectorSchedule `json:"collectors"`
+	Scopes     []Scope             `json:"scopes"`
+}
+
+// CollectorSchedule is when one collector is due.
+type CollectorSchedule struct {
+	Provider  string `json:"provider"`
+	Collector string `json:"collector"`
+	Schedule  string `json:"schedule"` // cron, as configured
+}
+
+// Streams gives every stream of the schedule with its cron expression, in
+// order of collectors, then scopes.
+func (s Schedule) Streams(yield func(Stream, string) bool) {
+	for _, c := range s.Collectors {
+		for _, scope := range s.Scopes {
+			if scope.Provider != c.Provider {
+				continue
+			}
+			if !yield(Stream{Collector: c.Collector, Scope: scope}, c.Schedule) {
+				return
+			}
+		}
+	}
+}
+
+// Outcome is how a task ended.
+type Outcome string
+
+// The outcomes. Partial and failed tasks are evidence too: of what could not be seen.
+const (
+	Complete Outcome = "complete" // everything was read
+	Partial  Outcome = "partial"  // something was, and there are gaps
+	Failed   Outcome = "failed"   // nothing was read
+)
+
+// Run is the record of a task. Its subjects are the exchanges, observations
+// and gaps.
+type Run struct {
+	Header
+	Task
+	Sequence  uint64    `json:"sequence"` // of the stream, from 1, over Run and Missed records together
+	Trigger   Trigger   `json:"trigger"`
+	Started   time.Time `json:"started"`
+	Finished  time.Time `json:"finished"`
+	Principal string    `json:"principal"` // the caller as the provider names it; empty when that could not be read
+	Outcome   Outcome   `json:"outcome"`
+
+	Regions      []string     `json:"regions,omitempty"`  // the regions looked at, sorted
+	Observations []KindCount  `json:"observations"`       // per kind and region, sorted; a kind that was listed and is empty has count 0
+	Vanished     int          `json:"vanished,omitempty"` // listed, then gone before their detail was read
+	Gaps         []GapCount   `json:"gaps,omitempty"`     // sorted; the gaps themselves are PayloadGaps
+	Calls        []CallCount  `json:"calls"`              // sorted by operation
+	ClockOffset  *ClockOffset `json:"clock_offset,omitempty"`
+	Fault        string       `json:"fault,omitempty"` // what went wrong inside this program, for a failed task
+
+	ConfigurationDigest Digest `json:"configuration"` // of the PayloadSchedule in force
+	CatalogueDigest     Digest `json:"catalogue"`
+}
+
+// KindCount counts observations.
+type KindCount struct {
+	Kind   string `json:"kind"`
+	Region string `json:"region,omitempty"`
+	Count  int    `json:"count"`
+}
+
+// GapCount counts gaps that are alike.
+type GapCount struct {
+	Class      Class  `json:"class"`
+	Operation  string `json:"operation"`
+	Permission string `json:"permission,omitempty"`
+	Code       string `json:"code,omitempty"`
+	Count      int    `json:"count"`
+}
+
+// CallCount counts calls and the attempts that they took.
+type CallCount struct {
+	Operation string `json:"operation"`
+	Calls     int    `json:"calls"`
+	Attempts  int    `json:"attempts"`
+}
+
+// ClockOffset compares the agent's clock with the providers' Date headers,
+// which have a resolution of one second. Positive: the agent is ahead.
+type ClockOffset struct {
+	MedianMS int64 `json:"median_ms"`
+	MaxAbsMS int64 `json:"max_abs_ms"`
+	Samples  int   `json:"samples"`
+}
+
+// Cause says why slots were not run.
+type Cause string
+
+// The causes.
+const (
+	CauseAgentDown   Cause = "agent_down"  // no agent held the ledger
+	CauseOverlap     Cause = "overlap"     // the task of an earlier slot was still running
+	CauseInterrupted Cause = "interrupted" // the agent was told to stop while the task ran
+	CauseFault       Cause = "fault"       // the agent could not run or seal it
+)
+
+// Missed is the record of slots of one stream for which there is no run.
+type Missed struct {
+	Header
+	Stream
+	Sequence uint64    `json:"sequence"`
+	First    time.Time `json:"first"` // first slot that was missed
+	Last     time.Time `json:"last"`  // last slot that was missed; First when there is one
+	Slots    int       `json:"slots"` // how many are due in [First, Last]
+	Cause    Cause     `json:"cause"`
+	From     time.Time `json:"from"` // the cause held from here at the earliest: the last sign of life
+	To       time.Time `json:"to"`   // until here
+	Detail   string    `json:"detail,omitempty"`
+}
+
+// Assessment is the record of a judgement over recorded observations. Its
+// subjects are PayloadVerdicts and the PayloadCatalogue it was made with.
+type Assessment struct {
+	Header
+	Scope
+	Evaluated time.Time    `json:"evaluated"` // the value of `now` in every check
+	Used      []Used       `json:"used"`      // sorted by stream
+	Checks    []CheckCount `json:"checks"`    // sorted by check: each check that was evaluated
+}
+
+// Used names a run that an assessment was made from.
+type Used struct {
+	Stream   string    `json:"stream"`
+	Sequence uint64    `json:"sequence"`
+	Slot     time.Time `json:"slot"`
+	Record   uint64    `json:"record"` // index in the ledger
+}
+
+// CheckCount counts the verdicts of one check.
+type CheckCount struct {
+	Check         string `json:"check"`
+	Pass          int    `json:"pass"`
+	Fail          int    `json:"fail"`
+	Unknown       int    `json:"unknown"`
+	NotApplicable int    `json:"not_applicable"`
+}
+
+// Add counts one verdict.
+func (c *CheckCount) Add(s Status) {
+	switch s {
+	case Pass:
+		c.Pass++
+	case Fail:
+		c.Fail++
+	case Unknown:
+		c.Unknown++
+	case NotApplicable:
+		c.NotApplicable++
+	}
+}
+
+// Stop is the record that the agent ended in good order. Nothing ran between
+// it and the next Configuration record. It has no subjects of its own and
+// repeats the PayloadSchedule in force.
+type Stop struct {
+	Header
+	Reason string `json:"reason"` // "signal: terminated", "done"
+}
+
+// Decode reads the predicate of a statement into the type that its predicate
+// type names. The result is a pointer to Configuration, Run, Missed,
+// Assessment or Stop.
+//
+// A predicate type that this version does not know is an error: an auditor
+// must not be shown a ledger with records left out.
+func Decode(s Statement) (any, error) {
+	var p any
+	switch s.PredicateType {
+	case TypeConfiguration:
+		p = new(Configuration)
+	case TypeRun:
+		p = new(Run)
+	case TypeMissed:
+		p = new(Missed)
+	case TypeAssessment:
+		p = new(Assessment)
+	case TypeStop:
+		p = new(Stop)
+	default:
+		return nil, fmt.Errorf("record of type %q: not known to this version", s.PredicateType)
+	}
+	if err := json.Unmarshal(s.Predicate, p); err != nil {
+		return nil, fmt.Errorf("decode record of type %q: %w", s.PredicateType, err)
+	}
+	return p, nil
+}
