@@ -1,0 +1,168 @@
+// Package config reads the configuration file of tallystick.
+//
+// It promises that a file is either understood in every word or refused: all
+// of its problems are reported at once, each with its place, and no key, value
+// or missing variable is ever ignored or guessed. It does not look at the
+// machine: it does not say whether a folder is there, a role can be assumed or
+// a port is free.
+//
+// The file is evidence: it is kept as written and handed to the auditor.
+// Secrets have no place in it, and a value that looks like one is refused. The
+// tool needs none either: credentials come from the environment of the process
+// (the providers' own variables, files and metadata services).
+//
+// A value may name environment variables as ${NAME}. They are replaced after
+// the file has been parsed, so a variable can not add a key. What is kept as
+// evidence holds the names. $${ stands for a literal ${.
+//
+// The example file, config/example.yaml, is the reference documentation.
+package config
+
+import (
+	"time"
+
+	"github.com/tallystick/tallystick/evidence/schedule"
+)
+
+// Config is the configuration in force. Default fills it and the file changes
+// it; the example file documents each key.
+type Config struct {
+	Organization string    `yaml:"organization"`
+	Period       Period    `yaml:"period"`
+	Evidence     Evidence  `yaml:"evidence"`
+	Schedule     Schedule  `yaml:"schedule"`
+	AWS          AWS       `yaml:"aws"`
+	Catalogue    Catalogue `yaml:"catalogue"`
+	Limits       Limits    `yaml:"limits"`
+	HTTP         HTTP      `yaml:"http"`
+	Log          Log       `yaml:"log"`
+}
+
+// Period is the observation period. Both dates, YYYY-MM-DD, are in it.
+type Period struct {
+	Start string `yaml:"start"`
+	End   string `yaml:"end"`
+}
+
+// Evidence says where evidence is kept. Both paths are absolute, or relative to
+// the working directory, once loaded; in the file they are relative to it.
+type Evidence struct {
+	Dir string `yaml:"dir"` // ledger and payloads
+	Key string `yaml:"key"` // the signing key, never inside Dir
+}
+
+// Schedule says when collectors are due: cron expressions, as package
+// evidence/schedule reads them.
+type Schedule struct {
+	Default    string            `yaml:"default"`
+	Timezone   string            `yaml:"timezone"`   // IANA name
+	Collectors map[string]string `yaml:"collectors"` // by collector, instead of Default
+}
+
+// AWS says what is collected of Amazon Web Services.
+type AWS struct {
+	Accounts []Account `yaml:"accounts"`
+	Regions  Regions   `yaml:"regions"`
+}
+
+// Account is one AWS account.
+type Account struct {
+	ID         string `yaml:"id"`          // 12 digits
+	Role       string `yaml:"role"`        // ARN of the role to assume; empty: the ambient identity
+	ExternalID string `yaml:"external_id"` // for the role's trust policy; not a secret
+}
+
+// Regions is the choice of regions: those that Names lists or, if it lists
+// none, all that are enabled in the account.
+type Regions struct {
+	Names []string
+}
+
+// Enabled says that all regions that are enabled in an account are meant.
+func (r Regions) Enabled() bool { return len(r.Names) == 0 }
+
+// Catalogue adds to the checks that come with the program.
+type Catalogue struct {
+	Dirs       []string                        `yaml:"dirs"`       // folders of control files; paths as in Evidence
+	Parameters map[string]map[string]Parameter `yaml:"parameters"` // by check id, then parameter
+}
+
+// Parameter is a changed threshold of a check and who answers for it.
+type Parameter struct {
+	Value    any    `yaml:"value"` // string, bool, int64, float64, or []any of these
+	Owner    string `yaml:"owner"`
+	Approver string `yaml:"approver"`
+	Reason   string `yaml:"reason"`
+}
+
+// Limits keeps the tool from being a nuisance.
+type Limits struct {
+	InFlight int                `yaml:"in_flight"` // API calls at a time, all scopes together
+	Rate     map[string]float64 `yaml:"rate"`      // by service: calls a second per account, region and service; 0: unlimited
+}
+
+// DefaultRate is the key of Limits.Rate for services that it does not name.
+const DefaultRate = "default"
+
+// HTTP is the listener of the metrics and health pages.
+type HTTP struct {
+	Listen string `yaml:"listen"` // host:port; an empty host: all addresses
+}
+
+// Log says how the program logs.
+type Log struct {
+	Format string `yaml:"format"` // auto (console on a terminal, else json), json or console
+	Level  string `yaml:"level"`  // debug, info, warn or error
+}
+
+// Default gives the value of every key that a file does not set. The keys that
+// have none, and that a file must set, are organization, period and
+// aws.accounts.
+func Default() Config {
+	return Config{
+		Evidence: Evidence{Dir: "./evidence", Key: "./tallystick.key"},
+		Schedule: Schedule{Default: "17 6 * * *", Timezone: "UTC"},
+		Limits:   Limits{InFlight: 32, Rate: map[string]float64{DefaultRate: 5, "iam": 2}},
+		HTTP:     HTTP{Listen: "127.0.0.1:8480"},
+		Log:      Log{Format: "auto", Level: "info"},
+	}
+}
+
+// ScheduleFor gives the cron expression of a collector.
+func (c Config) ScheduleFor(collector string) string {
+	if expr, ok := c.Schedule.Collectors[collector]; ok {
+		return expr
+	}
+	return c.Schedule.Default
+}
+
+// RateFor gives the calls a second that a service, such as "s3", may get per
+// account and region; 0 is unlimited.
+func (c Config) RateFor(service string) float64 {
+	if rate, ok := c.Limits.Rate[service]; ok {
+		return rate
+	}
+	return c.Limits.Rate[DefaultRate]
+}
+
+// Location gives the time zone of the schedule and the period: UTC for a
+// configuration that Validate refuses.
+func (c Config) Location() *time.Location {
+	zone, err := time.LoadLocation(c.Schedule.Timezone)
+	if err != nil {
+		return time.UTC
+	}
+	return zone
+}
+
+// PeriodBounds gives the observation period as start <= t < end, in UTC: its
+// dates begin and end at midnight in Location. Both are zero for a
+// configuration that Validate refuses.
+func (c Config) PeriodBounds() (start, end time.Time) {
+	start, _, errStart := schedule.Date(c.Period.Start, c.Location())
+	_, end, errEnd := schedule.Date(c.Period.End, c.Location())
+	if errStart != nil || errEnd != nil {
+		return time.Time{}, time.Time{}
+	}
+	return start, end
+}

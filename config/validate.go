@@ -1,0 +1,236 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/tallystick/tallystick/evidence/schedule"
+)
+
+// Validate gives every problem of a configuration that was not read from a
+// file; those of a file are the error of Load. It gives nil if there is none.
+func (c Config) Validate(known Known) Problems {
+	r := &reader{}
+	r.validate(c, known)
+	return r.problems
+}
+
+func (r *reader) validate(c Config, known Known) {
+	r.validateOrganization(c.Organization)
+	r.validatePeriod(c.Period)
+	r.validateEvidence(c.Evidence)
+	r.validateSchedule(c.Schedule, known.Collectors)
+	r.validateAccounts(c.AWS.Accounts)
+	r.validateRegions(c.AWS.Regions.Names)
+	r.validateCatalogue(c.Catalogue)
+	r.validateLimits(c.Limits, known.Services)
+	r.validateListen(c.HTTP.Listen)
+	r.oneOf("log.format", c.Log.Format, "auto", "json", "console")
+	r.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+}
+
+func (r *reader) validateOrganization(name string) {
+	const key, longest = "organization", 200
+	switch {
+	case strings.TrimSpace(name) == "":
+		r.problem(key, "required: the name of the organization, as its auditor knows it")
+	case utf8.RuneCountInString(name) > longest:
+		r.problem(key, "longer than %d characters", longest)
+	case strings.ContainsFunc(name, unicode.IsControl):
+		r.problem(key, "must be one line of text")
+	}
+}
+
+func (r *reader) validatePeriod(p Period) {
+	valid := func(key, date, what string) bool {
+		if date == "" {
+			r.problem(key, "required: the %s day of the observation period, such as 2026-07-01", what)
+			return false
+		}
+		if _, err := time.Parse(time.DateOnly, date); err != nil {
+			r.problem(key, "%s is not a calendar date such as 2026-07-01", r.show(key, date))
+			return false
+		}
+		return true
+	}
+	start, end := valid("period.start", p.Start, "first"), valid("period.end", p.End, "last")
+	if start && end && p.End < p.Start {
+		r.problem("period.end", "%s is before the start, %s", r.show("period.end", p.End), r.show("period.start", p.Start))
+	}
+}
+
+func (r *reader) validateEvidence(e Evidence) {
+	for _, path := range []struct{ key, value string }{{"evidence.dir", e.Dir}, {"evidence.key", e.Key}} {
+		if path.value == "" && !r.has(path.key) {
+			r.problem(path.key, "required: a path")
+		}
+	}
+	if e.Dir == "" || e.Key == "" {
+		return
+	}
+	if rel, err := filepath.Rel(e.Dir, e.Key); err == nil && filepath.IsLocal(rel) {
+		r.problem("evidence.key", "the signing key must not lie inside evidence.dir: whoever is given the evidence would be given the key")
+	}
+}
+
+func (r *reader) validateSchedule(s Schedule, known []string) {
+	zone, err := time.LoadLocation(s.Timezone)
+	switch {
+	case s.Timezone == "":
+		r.problem("schedule.timezone", "there is no name; write one such as UTC or Europe/Berlin, or remove the key")
+	case s.Timezone == "Local":
+		r.problem("schedule.timezone", "Local means something else on each machine; write a name such as Europe/Berlin")
+	case err != nil:
+		r.problem("schedule.timezone", "%s is not a time zone; write an IANA name such as UTC or Europe/Berlin", r.show("schedule.timezone", s.Timezone))
+	}
+	if err != nil || s.Timezone == "Local" {
+		zone = time.UTC // the expressions can be looked at all the same
+	}
+	if _, err := schedule.Parse(s.Default, zone); err != nil {
+		r.problem("schedule.default", "%s", r.cause("schedule.default", err))
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Collectors)) {
+		key := join("schedule.collectors", name)
+		if known != nil && !slices.Contains(known, name) {
+			r.problemAtKey(key, "there is no such collector%s", suggest(name, known))
+		}
+		if _, err := schedule.Parse(s.Collectors[name], zone); err != nil {
+			r.problem(key, "%s", r.cause(key, err))
+		}
+	}
+}
+
+// validateAccounts checks ids, and roles and external ids as the AWS STS API
+// reference, AssumeRole, describes them.
+func (r *reader) validateAccounts(accounts []Account) {
+	if len(accounts) == 0 {
+		r.problem("aws.accounts", "required: at least one account, such as - id: \"111122223333\"")
+	}
+	id := regexp.MustCompile(`^[0-9]{12}$`)
+	role := regexp.MustCompile(`^arn:aws[a-z-]*:iam::([0-9]{12}):role/[\w+=,.@/-]+$`)
+	external := regexp.MustCompile(`^[\w+=,.@:/-]+$`)
+	first := map[string]string{}
+	ambient := ""
+	for i, a := range accounts {
+		path := fmt.Sprintf("aws.accounts[%d]", i)
+		key := path + ".id"
+		switch {
+		case a.ID == "":
+			r.problem(key, "required: the account id, 12 digits in quotes")
+		case !id.MatchString(a.ID):
+			r.problem(key, "%s is not an account id: 12 digits in quotes", r.show(key, a.ID))
+		case first[a.ID] != "":
+			r.problem(key, "%s is already %s", r.show(key, a.ID), first[a.ID])
+		default:
+			first[a.ID] = path
+		}
+
+		key = path + ".role"
+		m := role.FindStringSubmatch(a.Role)
+		switch {
+		case a.Role == "" && !r.has(key) && ambient != "":
+			r.problem(path, "an account without a role is read with the ambient identity, and that is %s already; add a role", ambient)
+		case a.Role == "" && !r.has(key):
+			ambient = path
+		case m == nil:
+			r.problem(key, "%s is not the ARN of a role, such as arn:aws:iam::111122223333:role/TallystickReader", r.show(key, a.Role))
+		case id.MatchString(a.ID) && m[1] != a.ID:
+			r.problem(key, "%s is a role of another account than %s", r.show(key, a.Role), r.show(path+".id", a.ID))
+		}
+
+		key = path + ".external_id"
+		switch {
+		case a.ExternalID == "" && !r.has(key):
+		case !external.MatchString(a.ExternalID) || len(a.ExternalID) < 2 || len(a.ExternalID) > 1224:
+			r.problem(key, "an external id has 2 to 1224 letters, digits and _+=,.@:/-")
+		case a.Role == "" && !r.has(path+".role"):
+			r.problem(key, "an external id is for assuming a role, and there is none; add the role, or remove the key")
+		}
+	}
+}
+
+func (r *reader) validateRegions(names []string) {
+	region := regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
+	for i, name := range names {
+		key := fmt.Sprintf("aws.regions[%d]", i)
+		switch {
+		case !region.MatchString(name):
+			r.problem(key, "%s is not a region such as eu-west-1", r.show(key, name))
+		case slices.Contains(names[:i], name):
+			r.problem(key, "%s is listed twice", r.show(key, name))
+		}
+	}
+}
+
+func (r *reader) validateCatalogue(c Catalogue) {
+	for i, dir := range c.Dirs {
+		if slices.Contains(c.Dirs[:i], dir) {
+			key := fmt.Sprintf("catalogue.dirs[%d]", i)
+			r.problem(key, "this folder is listed twice")
+		}
+	}
+	for _, check := range slices.Sorted(maps.Keys(c.Parameters)) {
+		for _, name := range slices.Sorted(maps.Keys(c.Parameters[check])) {
+			path := join(join("catalogue.parameters", check), name)
+			p := c.Parameters[check][name]
+			if p.Value == nil {
+				r.problem(path+".value", "required: the value to use instead of the default")
+			}
+			for _, who := range []struct{ key, value, what string }{
+				{"owner", p.Owner, "who answers for the change"},
+				{"approver", p.Approver, "who approved the change"},
+				{"reason", p.Reason, "why the default does not fit"},
+			} {
+				if strings.TrimSpace(who.value) == "" {
+					r.problem(join(path, who.key), "required: %s", who.what)
+				}
+			}
+		}
+	}
+}
+
+func (r *reader) validateLimits(l Limits, known []string) {
+	if l.InFlight < 1 || l.InFlight > 1024 {
+		r.problem("limits.in_flight", "must be from 1 to 1024")
+	}
+	for _, service := range slices.Sorted(maps.Keys(l.Rate)) {
+		key := join("limits.rate", service)
+		if known != nil && service != DefaultRate && r.has(key) && !slices.Contains(known, service) {
+			r.problemAtKey(key, "no collector calls a service of this name%s", suggest(service, append([]string{DefaultRate}, known...)))
+		}
+		if !(l.Rate[service] >= 0 && l.Rate[service] <= 1e6) { // also for what is not a number
+			r.problem(key, "must be from 0, which is unlimited, to 1000000 calls a second")
+		}
+	}
+}
+
+func (r *reader) validateListen(address string) {
+	const key = "http.listen"
+	host, port, err := net.SplitHostPort(address)
+	number, errPort := strconv.ParseUint(port, 10, 16)
+	name := regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$`)
+	switch {
+	case err != nil:
+		r.problem(key, "%s is not an address and port such as 127.0.0.1:8480 or :8480", r.show(key, address))
+	case errPort != nil || strconv.FormatUint(number, 10) != port:
+		r.problem(key, "%s has no port from 0 to 65535", r.show(key, address))
+	case host != "" && net.ParseIP(host) == nil && !name.MatchString(host):
+		r.problem(key, "%s is not a host to listen on", r.show(key, address))
+	}
+}
+
+// oneOf reports a value that is not one of the choices.
+func (r *reader) oneOf(key, value string, choices ...string) {
+	if !slices.Contains(choices, value) {
+		r.problem(key, "%s is not one of %s", r.show(key, value), strings.Join(choices, ", "))
+	}
+}
