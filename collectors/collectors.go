@@ -92,15 +92,14 @@ type Input struct {
 
 	// Captured is the transport for everything that is evidence. Each answer
 	// that comes through it is kept; its header ExchangeHeader names it.
+	// Exchanges that carry credentials, such as assuming a role, must go by
+	// another way.
 	Captured http.RoundTripper
-	// Uncaptured is for exchanges that carry credentials, such as assuming a
-	// role. Nothing that comes through it is kept.
-	Uncaptured http.RoundTripper
 
-	// InFlight bounds how many resources may be read at a time.
+	// InFlight bounds how many resources may be read at a time; at least 1.
 	InFlight int
-	// Now is the runner's clock.
-	Now func() time.Time
+	// Wait blocks for a while on the runner's clock, or until ctx ends.
+	Wait func(ctx context.Context, d time.Duration) error
 }
 
 // ExchangeHeader is the response header under which a captured transport
@@ -113,9 +112,10 @@ type Emit interface {
 	// Principal says as whom the scope was read, as the provider names it.
 	Principal(name string)
 
-	// Regions says which regions will be looked at. A regional collector must
-	// call it once, before the first Listed.
-	Regions(regions []string)
+	// Regions says which regions will be looked at, and which enabled ones
+	// the operator left out. A regional collector must call it once, before
+	// the first Listed.
+	Regions(looked, leftOut []string)
 
 	// Listed says that the list of kind in region was read to its end. The
 	// runner turns a list that was neither read to its end nor declared a gap

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// MaxRecordBytes bounds an entry of the ledger. Anything longer is a payload
-// that a record names by digest.
-const MaxRecordBytes = 64 << 10
+// MaxRecordBytes bounds an entry of the ledger, whose length C2SP tlog-tiles
+// writes in 16 bits. Anything longer is a payload that a record names by digest.
+const MaxRecordBytes = 1<<16 - 1
 
 // StatementType is the in-toto Statement that every record is.
 // Source: in-toto attestation framework, Statement v1.
@@ -166,13 +166,14 @@ type Run struct {
 	Principal string    `json:"principal"` // the caller as the provider names it; empty when that could not be read
 	Outcome   Outcome   `json:"outcome"`
 
-	Regions      []string     `json:"regions,omitempty"`  // the regions looked at, sorted
-	Observations []KindCount  `json:"observations"`       // per kind and region, sorted; a kind that was listed and is empty has count 0
-	Vanished     int          `json:"vanished,omitempty"` // listed, then gone before their detail was read
-	Gaps         []GapCount   `json:"gaps,omitempty"`     // sorted; the gaps themselves are PayloadGaps
-	Calls        []CallCount  `json:"calls"`              // sorted by operation
-	ClockOffset  *ClockOffset `json:"clock_offset,omitempty"`
-	Fault        string       `json:"fault,omitempty"` // what went wrong inside this program, for a failed task
+	Regions        []string     `json:"regions,omitempty"`          // the regions looked at, sorted
+	RegionsLeftOut []string     `json:"regions_left_out,omitempty"` // enabled in the scope, not in the configuration
+	Observations   []KindCount  `json:"observations"`               // per kind and region, sorted; a kind that was listed and is empty has count 0
+	Vanished       int          `json:"vanished,omitempty"`         // listed, then gone before their detail was read
+	Gaps           []GapCount   `json:"gaps,omitempty"`             // sorted; the gaps themselves are PayloadGaps
+	Calls          []CallCount  `json:"calls"`                      // sorted by operation
+	ClockOffset    *ClockOffset `json:"clock_offset,omitempty"`
+	Fault          string       `json:"fault,omitempty"` // what went wrong inside this program, for a failed task
 
 	ConfigurationDigest Digest `json:"configuration"` // of the PayloadSchedule in force
 	CatalogueDigest     Digest `json:"catalogue"`
