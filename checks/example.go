@@ -1,0 +1,177 @@
+package checks
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tallystick/tallystick/evidence"
+)
+
+// The names that an example takes where it states none.
+const (
+	exampleAccount  = "111122223333"
+	exampleResource = "example"
+)
+
+// RunExample evaluates an example of a check and compares the verdict with
+// what the example wants. The error says in what they differ.
+func (c *Catalogue) RunExample(check string, e Example) (evidence.Verdict, error) {
+	r := c.rule(check)
+	if r == nil {
+		return evidence.Verdict{}, fmt.Errorf("check %q: the catalogue has no such check", check)
+	}
+	one, err := single(r, e.Parameters)
+	if err != nil {
+		return evidence.Verdict{}, err
+	}
+	in, err := e.input(r.check)
+	if err != nil {
+		return evidence.Verdict{}, fmt.Errorf("check %q: example %q: %w", check, e.Name, err)
+	}
+	var got evidence.Verdict
+	err = one.Evaluate(context.Background(), in, nil, func(v evidence.Verdict) error {
+		if v.Resource == exampleResource {
+			got = v
+		}
+		return nil
+	})
+	if err == nil {
+		err = e.compare(got)
+	}
+	if err != nil {
+		return got, fmt.Errorf("check %q: example %q: %w", check, e.Name, err)
+	}
+	return got, nil
+}
+
+// single gives a catalogue of one rule, with parameters set.
+func single(r *rule, parameters map[string]any) (*Catalogue, error) {
+	if len(parameters) == 0 {
+		return &Catalogue{rules: []*rule{r}}, nil
+	}
+	check := r.check
+	check.Parameters = maps.Clone(check.Parameters)
+	for name, v := range parameters {
+		p, ok := check.Parameters[name]
+		if !ok {
+			return nil, fmt.Errorf("check %q: no parameter %q", check.ID, name)
+		}
+		p.Override = &Override{Value: v}
+		check.Parameters[name] = p
+	}
+	return build([]Control{{ID: r.control, Checks: []Check{check}}})
+}
+
+func (e Example) compare(got evidence.Verdict) error {
+	switch {
+	case got.Status != e.Want:
+		return fmt.Errorf("is %s (%s), want %s", got.Status, got.Reason, e.Want)
+	case e.Basis != "" && got.Basis != e.Basis:
+		return fmt.Errorf("rests on %s, want %s", got.Basis, e.Basis)
+	case !strings.Contains(got.Reason, e.Reason):
+		return fmt.Errorf("its reason is %q, which does not contain %q", got.Reason, e.Reason)
+	}
+	return nil
+}
+
+// input makes the facts of an example: kinds of joins that it does not mention
+// were collected and are empty.
+func (e Example) input(check Check) (Input, error) {
+	kind := e.Kind
+	if kind == "" {
+		kind = check.Kinds[0]
+	}
+	in := Input{
+		Scope: evidence.Scope{Provider: check.Provider, Account: e.Account},
+		Now:   exampleNow(),
+		Kinds: map[string]Facts{},
+	}
+	if in.Scope.Account == "" {
+		in.Scope.Account = exampleAccount
+	}
+	if e.Now != "" {
+		now, err := time.Parse(time.RFC3339, e.Now)
+		if err != nil {
+			return in, fmt.Errorf("now: %w", err)
+		}
+		in.Now = now
+	}
+	observed := map[string][]evidence.Observation{}
+	for _, k := range check.Kinds {
+		observed[k] = nil
+	}
+	for _, j := range check.Joins {
+		observed[j.Kind] = nil
+	}
+	for _, k := range slices.Sorted(maps.Keys(e.Joined)) {
+		if _, known := observed[k]; !known {
+			return in, fmt.Errorf("joined: the check joins no %s", k)
+		}
+		for i, body := range e.Joined[k] {
+			o, err := observation(k, fmt.Sprintf("%s/%d", k, i), e.Region, body)
+			if err != nil {
+				return in, err
+			}
+			observed[k] = append(observed[k], o)
+		}
+	}
+	o, err := observation(kind, exampleResource, e.Region, e.Resource)
+	if err != nil {
+		return in, err
+	}
+	observed[kind] = append(observed[kind], o)
+	gaps := map[string][]evidence.Gap{}
+	for _, g := range e.Gaps {
+		gap := g.gap(kind)
+		gaps[gap.Kind] = append(gaps[gap.Kind], gap)
+	}
+	for k, list := range observed {
+		slices.SortFunc(list, func(a, b evidence.Observation) int { return compare(a.ID, b.ID) })
+		in.Kinds[k] = Facts{Observations: yieldAll(list), Gaps: gaps[k], At: in.Now}
+	}
+	return in, nil
+}
+
+func observation(kind, id, region string, body map[string]any) (evidence.Observation, error) {
+	if body == nil {
+		body = map[string]any{}
+	}
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return evidence.Observation{}, fmt.Errorf("encode %s: %w", kind, err)
+	}
+	return evidence.Observation{Kind: kind, ID: id, Region: region, Body: raw}, nil
+}
+
+func (g ExampleGap) gap(own string) evidence.Gap {
+	out := evidence.Gap{
+		Kind: g.Kind, Resource: g.Resource, Field: g.Field, Operation: g.Operation,
+		Permission: g.Permission, Class: g.Class, Code: g.Code,
+	}
+	if g.Kind == "" {
+		out.Kind, out.Resource = own, exampleResource
+	}
+	if out.Class == "" {
+		out.Class = evidence.Denied
+	}
+	if out.Permission == "" {
+		out.Permission = g.Operation
+	}
+	return out
+}
+
+func yieldAll(list []evidence.Observation) iter.Seq2[evidence.Observation, error] {
+	return func(yield func(evidence.Observation, error) bool) {
+		for _, o := range list {
+			if !yield(o, nil) {
+				return
+			}
+		}
+	}
+}
