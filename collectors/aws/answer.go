@@ -1,0 +1,143 @@
+package aws
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	smithy "github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/tallystick/tallystick/collectors"
+	"github.com/tallystick/tallystick/internal/capture"
+)
+
+// answer is what crossed the wire for one call.
+type answer struct {
+	exchange  string
+	service   string // as the SDK names it: "IAM"
+	operation string // "ListUsers"
+	body      []byte
+}
+
+type answerKey struct{}
+
+// maxRepeats bounds how often one and the same request may be made in a task.
+// Retries stay far below it; a provider that hands out a page token twice
+// would otherwise be read for ever.
+const maxRepeats = 100
+
+// keepAnswer adds the bytes of the last answer, and the exchange that they are
+// kept under, to the metadata of an operation.
+func keepAnswer(stack *middleware.Stack) error {
+	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("tallystick.KeepAnswer",
+		func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
+			middleware.DeserializeOutput, middleware.Metadata, error,
+		) {
+			out, metadata, err := next.HandleDeserialize(ctx, in)
+			resp, ok := out.RawResponse.(*smithyhttp.Response)
+			if err != nil || !ok || resp.Response == nil || resp.Body == nil {
+				return out, metadata, err
+			}
+			id := resp.Header.Get(collectors.ExchangeHeader)
+			if _, n, _ := strings.Cut(id, "."); n != "" {
+				if times, convErr := strconv.Atoi(n); convErr == nil && times > maxRepeats {
+					return out, metadata, &smithy.GenericAPIError{
+						Code:    "RepeatedPage",
+						Message: fmt.Sprintf("the same request was answered %d times in one task", times),
+					}
+				}
+			}
+			body, err := io.ReadAll(resp.Body)
+			if closeErr := resp.Body.Close(); err == nil {
+				err = closeErr
+			}
+			if err != nil {
+				return out, metadata, &smithyhttp.ResponseError{Response: resp, Err: fmt.Errorf("read answer: %w", err)}
+			}
+			resp.Body = io.NopCloser(bytes.NewReader(body))
+			metadata.Set(answerKey{}, answer{
+				exchange: id, service: awsmiddleware.GetServiceID(ctx), operation: awsmiddleware.GetOperationName(ctx), body: body,
+			})
+			return out, metadata, nil
+		}), middleware.After)
+}
+
+// answerOf finds the answer behind an operation's output. The second result is
+// false when out did not come from a call.
+func answerOf(out any) (answer, bool) {
+	v := reflect.ValueOf(out)
+	if v.Kind() == reflect.Pointer {
+		v = v.Elem()
+	}
+	if v.Kind() != reflect.Struct {
+		return answer{}, false
+	}
+	f := v.FieldByName("ResultMetadata")
+	if !f.IsValid() {
+		return answer{}, false
+	}
+	m, ok := f.Interface().(middleware.Metadata)
+	if !ok {
+		return answer{}, false
+	}
+	a, ok := m.Get(answerKey{}).(answer)
+	return a, ok
+}
+
+// exchangeOf finds the exchange behind a failed call; empty when no answer came.
+func exchangeOf(err error) string {
+	var re *smithyhttp.ResponseError
+	if errors.As(err, &re) && re.Response != nil && re.Response.Response != nil {
+		return re.Response.Header.Get(collectors.ExchangeHeader)
+	}
+	return ""
+}
+
+// Describe labels a request for capture and for limits. It knows only what the
+// SDK and the protocol say; for a request of another making it says what it can.
+func Describe(req *http.Request) capture.Labels {
+	ctx := req.Context()
+	l := capture.Labels{
+		Service:   prefix(awsmiddleware.GetServiceID(ctx)),
+		Operation: prefix(awsmiddleware.GetServiceID(ctx)) + ":" + awsmiddleware.GetOperationName(ctx),
+		Region:    awsmiddleware.GetSigningRegion(ctx),
+		Attempt:   1,
+	}
+	if r := awsmiddleware.GetRegion(ctx); r != "" {
+		l.Region = r
+	}
+	// Source: AWS SDKs reference, "amz-sdk-request: attempt=1; max=3".
+	for part := range strings.SplitSeq(req.Header.Get("Amz-Sdk-Request"), ";") {
+		if n, ok := strings.CutPrefix(strings.TrimSpace(part), "attempt="); ok {
+			if v, err := strconv.Atoi(n); err == nil {
+				l.Attempt = v
+			}
+		}
+	}
+	return l
+}
+
+// prefix gives the IAM service prefix for an SDK service id, which is how
+// operations are named in specs, gaps and policies.
+// Source: AWS service authorization reference.
+func prefix(serviceID string) string {
+	switch s := strings.ToLower(strings.ReplaceAll(serviceID, " ", "")); s {
+	case "cloudwatchlogs":
+		return "logs"
+	case "elasticloadbalancingv2":
+		return "elasticloadbalancing"
+	case "efs":
+		return "elasticfilesystem"
+	default:
+		return s
+	}
+}

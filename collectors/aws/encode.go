@@ -1,0 +1,94 @@
+package aws
+
+import (
+	"encoding/base64"
+	"fmt"
+	"reflect"
+	"time"
+)
+
+// encode turns an SDK value into plain JSON values under the API reference's
+// own field names: absent fields stay absent, times are RFC 3339, bytes are
+// base64.
+//
+// The SDK's structs cannot always tell "false" from "not sent": some scalars
+// are not pointers. Such a field with its zero value is kept only when the
+// received document has it, so nothing is invented. received is the matching
+// place in that document, or nil when there is none.
+func encode(v reflect.Value, received *node) (any, bool) {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if v.IsNil() {
+			return nil, false
+		}
+		return encode(v.Elem(), received)
+	case reflect.Struct:
+		if t, ok := v.Interface().(time.Time); ok {
+			return t.UTC().Format(time.RFC3339Nano), true
+		}
+		return encodeStruct(v, received), true
+	case reflect.Slice:
+		if v.IsNil() {
+			return nil, false
+		}
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			return base64.StdEncoding.EncodeToString(v.Bytes()), true
+		}
+		out := make([]any, 0, v.Len())
+		for i := range v.Len() {
+			e, _ := encode(v.Index(i), received.item(i))
+			out = append(out, e)
+		}
+		return out, true
+	case reflect.Map:
+		if v.IsNil() {
+			return nil, false
+		}
+		out := make(map[string]any, v.Len())
+		for it := v.MapRange(); it.Next(); {
+			e, _ := encode(it.Value(), received.field(it.Key().String()))
+			out[it.Key().String()] = e
+		}
+		return out, true
+	case reflect.String:
+		return v.String(), true
+	case reflect.Bool:
+		return v.Bool(), true
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return v.Int(), true
+	case reflect.Float32, reflect.Float64:
+		return v.Float(), true
+	default:
+		// No SDK output holds another kind; a new one must be noticed.
+		return fmt.Sprintf("unsupported value of type %s", v.Type()), true
+	}
+}
+
+func encodeStruct(v reflect.Value, received *node) map[string]any {
+	out := make(map[string]any)
+	t := v.Type()
+	for i := range v.NumField() {
+		field := t.Field(i)
+		if !field.IsExported() || field.Name == "ResultMetadata" {
+			continue
+		}
+		value, place := v.Field(i), received.field(field.Name)
+		if place == nil && isScalar(value.Kind()) && value.IsZero() {
+			continue
+		}
+		if e, ok := encode(value, place); ok {
+			out[field.Name] = e
+		}
+	}
+	return out
+}
+
+func isScalar(k reflect.Kind) bool {
+	switch k {
+	case reflect.Bool, reflect.String, reflect.Float32, reflect.Float64,
+		reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return true
+	default:
+		return false
+	}
+}

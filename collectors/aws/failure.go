@@ -1,0 +1,97 @@
+package aws
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	smithy "github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/tallystick/tallystick/evidence"
+)
+
+// failure says why a call failed: its class, and the provider's own code and
+// text where an answer came.
+func failure(err error) (class evidence.Class, code, message string) {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		code, message = api.ErrorCode(), api.ErrorMessage()
+		return classOf(code, statusOf(err)), code, message
+	}
+	var netErr net.Error
+	var decode *smithy.DeserializationError
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
+		class = evidence.Timeout
+	case errors.As(err, &decode) && !errors.Is(err, io.ErrUnexpectedEOF):
+		class = evidence.Malformed
+	default:
+		class = evidence.Unavailable
+	}
+	return class, "", rootMessage(err)
+}
+
+// classOf tells the classes apart by error code first, then by HTTP status.
+// Source: the Common Errors pages of the AWS API references.
+func classOf(code string, status int) evidence.Class {
+	_, throttled := retry.DefaultThrottleErrorCodes[code]
+	switch {
+	case throttled, code == "LimitExceeded", status == http.StatusTooManyRequests:
+		return evidence.Throttled
+	case slices.Contains([]string{"OptInRequired", "SubscriptionRequiredException", "InvalidAction", "RegionDisabledException"}, code):
+		return evidence.Disabled
+	case slices.Contains([]string{
+		"AuthFailure", "UnauthorizedOperation", "AuthorizationError", "AuthorizationErrorException", "NotAuthorized",
+		"UnauthorizedException", "InvalidClientTokenId", "UnrecognizedClientException", "ExpiredToken",
+		"ExpiredTokenException", "InvalidAccessKeyId", "SignatureDoesNotMatch", "Forbidden", "AllAccessDisabled",
+	}, code), strings.HasPrefix(code, "AccessDenied"), strings.HasPrefix(code, "InsufficientDataPermissions"):
+		return evidence.Denied
+	case code == "RequestTimeout", code == "RequestTimeoutException", code == "ReportInProgress", status == http.StatusGatewayTimeout:
+		return evidence.Timeout
+	case code == "RepeatedPage":
+		return evidence.Malformed
+	case status == http.StatusForbidden, status == http.StatusUnauthorized:
+		return evidence.Denied
+	default:
+		return evidence.Unavailable
+	}
+}
+
+// statusOf gives the HTTP status of the answer, 0 when none came.
+func statusOf(err error) int {
+	var re *smithyhttp.ResponseError
+	if errors.As(err, &re) {
+		return re.HTTPStatusCode()
+	}
+	return 0
+}
+
+// rootMessage gives the innermost text, without the SDK's layers.
+func rootMessage(err error) string {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err.Error()
+		}
+		err = next
+	}
+}
+
+// operationOf gives "s3:ListBuckets" for an error of the SDK; empty when the
+// error did not come from an operation. Where a call failed because another
+// did (assuming a role), it is the inner one that counts.
+func operationOf(err error) string {
+	name := ""
+	var op *smithy.OperationError
+	for errors.As(err, &op) {
+		name = prefix(op.ServiceID) + ":" + op.OperationName
+		err = op.Err
+	}
+	return name
+}

@@ -1,0 +1,266 @@
+package aws
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	smithy "github.com/aws/smithy-go"
+
+	"github.com/tallystick/tallystick/collectors"
+	"github.com/tallystick/tallystick/evidence"
+)
+
+// reader is what a collector reads one region with.
+type reader struct {
+	*task
+	config    aws.Config // for this account and region, over the captured transport
+	region    string     // empty for a global collector
+	first     bool       // the first region of the task: account-wide facts are emitted there
+	pathStyle bool       // S3 must address buckets by path
+
+	guard
+	pending sync.WaitGroup // resources whose detail is being read
+}
+
+// arn makes an ARN in this account and region.
+func (r *reader) arn(service, resource string) string {
+	return fmt.Sprintf("arn:%s:%s:%s:%s:%s", r.partition, service, r.region, r.account, resource)
+}
+
+// listed says that the list of kind was read to its end here. It must be
+// called only after the last page was read; it waits for nothing.
+func (r *reader) listed(kind string) { r.emit.Listed(kind, r.region) }
+
+// page is one answer of a list, encoded.
+type page struct {
+	exchange  string
+	service   string
+	operation string
+	fields    map[string]any
+}
+
+// page encodes an answer. The items of a field keep the order of the SDK's slice.
+func (r *reader) page(out any) page {
+	a, _ := answerOf(out)
+	fields, _ := encode(reflect.ValueOf(out), parse(a.body))
+	object, _ := fields.(map[string]any)
+	return page{exchange: a.exchange, service: a.service, operation: a.operation, fields: object}
+}
+
+// item gives element i of a list field as the start of a body.
+func (p page) item(field string, i int) map[string]any {
+	list, _ := p.fields[field].([]any)
+	if i >= len(list) {
+		return map[string]any{}
+	}
+	if m, ok := list[i].(map[string]any); ok {
+		return m
+	}
+	return map[string]any{field: list[i]}
+}
+
+// resource starts an observation from a page. Body may be nil.
+func (r *reader) resource(kind, id string, from page, body map[string]any) *resource {
+	if body == nil {
+		body = make(map[string]any)
+	}
+	o := &resource{reader: r, kind: kind, id: id, region: r.region, body: body}
+	o.source(from.exchange)
+	return o
+}
+
+// each reads the detail of one resource beside others, bounded by the task's
+// in-flight limit. The first error ends the list: the collector sees it at its
+// next each or at its end.
+func (r *reader) each(ctx context.Context, detail func() error) error {
+	if err := r.failed(); err != nil {
+		return err
+	}
+	select {
+	case r.slots <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	r.pending.Add(1)
+	go func() {
+		defer r.pending.Done()
+		defer func() { <-r.slots }()
+		// A panic in a goroutine would take the daemon down; it becomes this
+		// task's failure instead.
+		defer func() {
+			if p := recover(); p != nil {
+				r.fail(errRunner{fmt.Errorf("collector %s panicked: %v", r.spec.Name, p)})
+			}
+		}()
+		if err := detail(); err != nil {
+			r.fail(err)
+		}
+	}()
+	return nil
+}
+
+// resource is one resource being put together. It belongs to one goroutine.
+type resource struct {
+	reader  *reader
+	kind    string
+	id      string
+	region  string
+	body    map[string]any
+	sources []string
+	gaps    []evidence.Gap
+	gone    bool
+	as      evidence.Observation // carries AsOf
+}
+
+func (o *resource) source(exchange string) {
+	if exchange != "" && !slices.Contains(o.sources, exchange) {
+		o.sources = append(o.sources, exchange)
+	}
+}
+
+// set puts the answer of a call into the field that the spec declares for it.
+// A failed call leaves a gap for that field, unless the error is one of the
+// declared answers. When the resource turns out to be gone, set does nothing
+// from then on.
+func (o *resource) set(operation string, out any, err error) {
+	call, ok := o.call(operation)
+	if !ok {
+		return
+	}
+	if err != nil {
+		o.failed(call, err)
+		return
+	}
+	a, _ := answerOf(out)
+	o.source(a.exchange)
+	if v, ok := encode(reflect.ValueOf(out), parse(a.body)); ok {
+		o.body[call.Field] = v
+	}
+}
+
+// setMember is set for an answer that wraps what the field holds in a member.
+// An answer without the member leaves the field absent.
+func (o *resource) setMember(operation, member string, out any, err error) {
+	call, ok := o.call(operation)
+	if !ok {
+		return
+	}
+	if err != nil {
+		o.failed(call, err)
+		return
+	}
+	p := o.reader.page(out)
+	o.source(p.exchange)
+	if v, ok := p.fields[member]; ok {
+		o.body[call.Field] = v
+	}
+}
+
+// setPages puts a list that comes in pages into the field that the spec
+// declares for it: the member of every page. Next reads a page and says
+// whether there are more. A page that is lost leaves a gap for the whole field.
+func (o *resource) setPages(operation, member string, next func() (out any, more bool, err error)) {
+	call, ok := o.call(operation)
+	if !ok {
+		return
+	}
+	all := []any{}
+	for more := true; more; {
+		var out any
+		var err error
+		var p page
+		if out, more, err = next(); err == nil {
+			p = o.reader.page(out)
+			err = p.whole(more)
+		}
+		if err != nil {
+			o.failed(call, err)
+			return
+		}
+		o.source(p.exchange)
+		items, _ := p.fields[member].([]any)
+		all = append(all, items...)
+	}
+	o.body[call.Field] = all
+}
+
+// call finds the declared call that fills a field. It gives false when nothing
+// is to be set.
+func (o *resource) call(operation string) (collectors.Call, bool) {
+	call, declared := o.reader.spec.Call(operation)
+	if !declared || call.Field == "" {
+		o.reader.fail(errRunner{fmt.Errorf("collector %s makes the call %s without declaring a field for it", o.reader.spec.Name, operation)})
+		return collectors.Call{}, false
+	}
+	return call, !o.gone
+}
+
+// failed notes what the error of a call says: an answer, a resource that is
+// gone, or a gap.
+func (o *resource) failed(call collectors.Call, err error) {
+	class, code, message := failure(err)
+	switch {
+	case hasCode(err, call.Absent):
+		o.source(exchangeOf(err))
+		o.body[call.Field] = nil
+	case hasCode(err, call.Vanished):
+		o.gone = true
+	default:
+		o.gaps = append(o.gaps, evidence.Gap{
+			Kind: o.kind, Region: o.region, Resource: o.id, Field: call.Field,
+			Operation: call.Operation, Permission: call.Needs(), Class: class, Code: code, Message: message,
+		})
+	}
+}
+
+func hasCode(err error, codes []string) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && slices.Contains(codes, api.ErrorCode())
+}
+
+// emit hands the resource over, and its gaps.
+func (o *resource) emit(ctx context.Context) error {
+	if ctx.Err() != nil {
+		// Reads that failed because the task was stopped say nothing of the provider.
+		return context.Cause(ctx)
+	}
+	if o.gone {
+		o.reader.task.emit.Vanished(o.kind, o.region, o.id)
+		return nil
+	}
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false) // "<root_account>" is to be read by people
+	if err := encoder.Encode(o.body); err != nil {
+		return errRunner{fmt.Errorf("encode %s %s: %w", o.kind, o.id, err)}
+	}
+	slices.Sort(o.sources)
+	for _, g := range o.gaps {
+		o.reader.task.emit.Gap(g)
+	}
+	if o.sources == nil {
+		o.sources = []string{}
+	}
+	obs := evidence.Observation{Kind: o.kind, ID: o.id, Region: o.region, AsOf: o.as.AsOf, Body: bytes.TrimSpace(body.Bytes()), Sources: o.sources}
+	if err := o.reader.task.emit.Observe(obs); err != nil {
+		return errRunner{err}
+	}
+	return nil
+}
+
+// splitARN gives the six parts of an ARN, or nil.
+func splitARN(arn string) []string {
+	parts := strings.SplitN(arn, ":", 6)
+	if len(parts) != 6 || parts[0] != "arn" {
+		return nil
+	}
+	return parts
+}

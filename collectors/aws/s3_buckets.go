@@ -1,0 +1,84 @@
+package aws
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/tallystick/tallystick/collectors"
+)
+
+// s3Buckets reads how the buckets of an account are configured, never what is
+// in them.
+func s3Buckets(e *Estate) *collector {
+	const kind = "aws.s3.bucket"
+	gone := []string{"NoSuchBucket"}
+	return &collector{estate: e, read: readBuckets, spec: collectors.Spec{
+		Name:    "aws.s3_buckets",
+		Summary: "S3 buckets: default encryption, versioning, access logging, public access, object lock, lifecycle, tags.",
+		Kinds:   []string{kind},
+		Reach:   collectors.Global,
+		Calls: []collectors.Call{
+			{Operation: "s3:ListBuckets", Permission: "s3:ListAllMyBuckets", Kind: kind},
+			{Operation: "s3:GetBucketEncryption", Permission: "s3:GetEncryptionConfiguration", Kind: kind, Field: "Encryption", Absent: []string{"ServerSideEncryptionConfigurationNotFoundError"}, Vanished: gone},
+			{Operation: "s3:GetBucketVersioning", Kind: kind, Field: "Versioning", Vanished: gone},
+			{Operation: "s3:GetBucketLogging", Kind: kind, Field: "Logging", Vanished: gone},
+			{Operation: "s3:GetPublicAccessBlock", Permission: "s3:GetBucketPublicAccessBlock", Kind: kind, Field: "PublicAccessBlock", Absent: []string{"NoSuchPublicAccessBlockConfiguration"}, Vanished: gone},
+			{Operation: "s3:GetBucketPolicyStatus", Kind: kind, Field: "PolicyStatus", Absent: []string{"NoSuchBucketPolicy"}, Vanished: gone},
+			{Operation: "s3:GetObjectLockConfiguration", Permission: "s3:GetBucketObjectLockConfiguration", Kind: kind, Field: "ObjectLock", Absent: []string{"ObjectLockConfigurationNotFoundError"}, Vanished: gone},
+			{Operation: "s3:GetBucketLifecycleConfiguration", Permission: "s3:GetLifecycleConfiguration", Kind: kind, Field: "Lifecycle", Absent: []string{"NoSuchLifecycleConfiguration"}, Vanished: gone},
+			{Operation: "s3:GetBucketTagging", Kind: kind, Field: "Tags", Absent: []string{"NoSuchTagSet"}, Vanished: gone},
+		},
+	}}
+}
+
+func readBuckets(ctx context.Context, r *reader) error {
+	client := s3.NewFromConfig(r.config, func(o *s3.Options) { o.UsePathStyle = r.pathStyle })
+	// A page size is what makes S3 name each bucket's region in the list.
+	pages := s3.NewListBucketsPaginator(client, &s3.ListBucketsInput{MaxBuckets: aws.Int32(1000)})
+	err := readPages(ctx, r, pages, func(out *s3.ListBucketsOutput, list page) error {
+		for i, b := range out.Buckets {
+			if aws.ToString(b.Name) == "" {
+				return unidentified("s3:ListBuckets", "Buckets", i)
+			}
+			o := r.resource("aws.s3.bucket", "arn:"+r.partition+":s3:::"+*b.Name, list, list.item("Buckets", i))
+			o.region = aws.ToString(b.BucketRegion)
+			if err := r.each(ctx, func() error {
+				readBucket(ctx, client, b.Name, o)
+				return o.emit(ctx)
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		r.listed("aws.s3.bucket")
+	}
+	return err
+}
+
+func readBucket(ctx context.Context, client *s3.Client, name *string, o *resource) {
+	near := func(opts *s3.Options) {
+		if o.region != "" {
+			opts.Region = o.region
+		}
+	}
+	encryption, err := client.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: name}, near)
+	o.set("s3:GetBucketEncryption", encryption, err)
+	versioning, err := client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: name}, near)
+	o.set("s3:GetBucketVersioning", versioning, err)
+	logging, err := client.GetBucketLogging(ctx, &s3.GetBucketLoggingInput{Bucket: name}, near)
+	o.set("s3:GetBucketLogging", logging, err)
+	block, err := client.GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: name}, near)
+	o.set("s3:GetPublicAccessBlock", block, err)
+	policy, err := client.GetBucketPolicyStatus(ctx, &s3.GetBucketPolicyStatusInput{Bucket: name}, near)
+	o.set("s3:GetBucketPolicyStatus", policy, err)
+	lock, err := client.GetObjectLockConfiguration(ctx, &s3.GetObjectLockConfigurationInput{Bucket: name}, near)
+	o.set("s3:GetObjectLockConfiguration", lock, err)
+	lifecycle, err := client.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: name}, near)
+	o.set("s3:GetBucketLifecycleConfiguration", lifecycle, err)
+	tags, err := client.GetBucketTagging(ctx, &s3.GetBucketTaggingInput{Bucket: name}, near)
+	o.set("s3:GetBucketTagging", tags, err)
+}
