@@ -149,7 +149,7 @@ func (l *Ledger) resolve(future tessera.IndexFuture, data []byte) (uint64, error
 
 // writable makes the calls that tessera panics over when they fail.
 func (l *Ledger) writable() error {
-	f, err := os.OpenFile(filepath.Join(l.path(), stateDir, "treeState.lock"), os.O_CREATE|os.O_RDWR, 0o640)
+	f, err := os.OpenFile(filepath.Join(l.path(), stateDir, "treeState.lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("ledger is not writable: %w", err)
 	}

@@ -52,6 +52,7 @@ func appendUntilFull(dir string) int {
 }
 
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	skey, _, err := seal.NewKey("ledger.test")
 	if err != nil {

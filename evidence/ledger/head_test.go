@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -44,6 +45,7 @@ func write(t *testing.T, data string, elem ...string) {
 }
 
 func TestSupersededPartialsGo(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	l := open(t, dir, newSigner(t))
 	fill(t, l, 250, "a")
@@ -62,6 +64,7 @@ func TestSupersededPartialsGo(t *testing.T) {
 }
 
 func TestOpenSweepsWhatACrashLeft(t *testing.T) {
+	t.Parallel()
 	dir, s := t.TempDir(), newSigner(t)
 	l := open(t, dir, s)
 	fill(t, l, 300, "a")
@@ -79,8 +82,7 @@ func TestOpenSweepsWhatACrashLeft(t *testing.T) {
 	}
 	write(t, "a file that is none of ours", ledger, "tile/entries/notes.txt")
 	shut(t, open(t, dir, s))
-	want := append(before, "tile/entries/notes.txt")
-	slices.Sort(want)
+	want := slices.Sorted(slices.Values(append(before, "tile/entries/notes.txt")))
 	if got := files(t, dir); !slices.Equal(got, want) {
 		t.Errorf("files %q, want %q", got, want)
 	}
@@ -89,6 +91,7 @@ func TestOpenSweepsWhatACrashLeft(t *testing.T) {
 // TestOpenPublishes makes what a crash between writing the tree and
 // publishing it leaves: an older checkpoint.
 func TestOpenPublishes(t *testing.T) {
+	t.Parallel()
 	dir, s := t.TempDir(), newSigner(t)
 	l := open(t, dir, s)
 	fill(t, l, 5, "a")
@@ -102,9 +105,17 @@ func TestOpenPublishes(t *testing.T) {
 	}
 }
 
+// spoilt is a ledger of eight records that is about to be spoilt.
+type spoilt struct {
+	t     *testing.T
+	dir   string
+	first []byte // the tree state when it had five
+}
+
 func TestOpenRefuses(t *testing.T) {
 	in := func(dir, name string) string { return filepath.Join(dir, evidence.LedgerDir, name) }
 	flip := func(t *testing.T, name string, at int) {
+		t.Helper()
 		data, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -114,30 +125,31 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	for _, test := range []struct {
 		name  string
-		spoil func(t *testing.T, dir string, first []byte)
+		spoil func(x spoilt)
 		want  string
 	}{
-		{"verifier key of another", func(t *testing.T, dir string, _ []byte) {
-			write(t, newSigner(t).VerifierKey(), dir, evidence.VerifierKeyFile)
+		{"verifier key of another", func(x spoilt) {
+			write(x.t, newSigner(x.t).VerifierKey(), x.dir, evidence.VerifierKeyFile)
 		}, "it belongs to the key ledger.test+"},
-		{"checkpoint of another key", func(t *testing.T, dir string, _ []byte) {
-			theirs := t.TempDir()
-			l := open(t, theirs, newSigner(t))
-			fill(t, l, 8, "a")
-			write(t, string(l.Checkpoint()), in(dir, "checkpoint"))
+		{"checkpoint of another key", func(x spoilt) {
+			theirs := x.t.TempDir()
+			l := open(x.t, theirs, newSigner(x.t))
+			fill(x.t, l, 8, "a")
+			write(x.t, string(l.Checkpoint()), in(x.dir, "checkpoint"))
 		}, "no signature of the key"},
-		{"checkpoint flipped", func(t *testing.T, dir string, _ []byte) { flip(t, in(dir, "checkpoint"), 20) }, "checkpoint"},
-		{"checkpoint gone", func(t *testing.T, dir string, _ []byte) { _ = os.Remove(in(dir, "checkpoint")) }, "8 records and no checkpoint"},
-		{"tree state gone", func(t *testing.T, dir string, _ []byte) { _ = os.Remove(in(dir, ".state/treeState")) }, "treeState is missing"},
-		{"tree state not JSON", func(t *testing.T, dir string, _ []byte) { write(t, "{", in(dir, ".state/treeState")) }, "tree state"},
-		{"tree state rolled back", func(t *testing.T, dir string, first []byte) { write(t, string(first), in(dir, ".state/treeState")) }, "covers 8 records, the tree has 5"},
-		{"tile flipped", func(t *testing.T, dir string, _ []byte) { flip(t, in(dir, "tile/0/000.p/8"), 3) }, "has the root"},
-		{"tile gone", func(t *testing.T, dir string, _ []byte) { _ = os.Remove(in(dir, "tile/0/000.p/8")) }, "no such file"},
-		{"tile cut short", func(t *testing.T, dir string, _ []byte) { write(t, "short", in(dir, "tile/0/000.p/8")) }, "too short"},
-		{"record flipped", func(t *testing.T, dir string, _ []byte) { flip(t, in(dir, "tile/entries/000.p/8"), 3) }, "record 0 is not the one in the tree"},
-		{"records cut short", func(t *testing.T, dir string, _ []byte) { write(t, "\x00\x09", in(dir, "tile/entries/000.p/8")) }, "read record 0"},
+		{"checkpoint flipped", func(x spoilt) { flip(x.t, in(x.dir, "checkpoint"), 20) }, "checkpoint"},
+		{"checkpoint gone", func(x spoilt) { _ = os.Remove(in(x.dir, "checkpoint")) }, "8 records and no checkpoint"},
+		{"tree state gone", func(x spoilt) { _ = os.Remove(in(x.dir, ".state/treeState")) }, "treeState is missing"},
+		{"tree state not JSON", func(x spoilt) { write(x.t, "{", in(x.dir, ".state/treeState")) }, "tree state"},
+		{"tree state rolled back", func(x spoilt) { write(x.t, string(x.first), in(x.dir, ".state/treeState")) }, "covers 8 records, the tree has 5"},
+		{"tile flipped", func(x spoilt) { flip(x.t, in(x.dir, "tile/0/000.p/8"), 3) }, "has the root"},
+		{"tile gone", func(x spoilt) { _ = os.Remove(in(x.dir, "tile/0/000.p/8")) }, "no such file"},
+		{"tile cut short", func(x spoilt) { write(x.t, "short", in(x.dir, "tile/0/000.p/8")) }, "too short"},
+		{"record flipped", func(x spoilt) { flip(x.t, in(x.dir, "tile/entries/000.p/8"), 3) }, "record 0 is not the one in the tree"},
+		{"records cut short", func(x spoilt) { write(x.t, "\x00\x09", in(x.dir, "tile/entries/000.p/8")) }, "read record 0"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			dir, s := t.TempDir(), newSigner(t)
 			l := open(t, dir, s)
 			fill(t, l, 5, "a")
@@ -147,7 +159,7 @@ func TestOpenRefuses(t *testing.T) {
 			}
 			fill(t, l, 3, "b")
 			shut(t, l)
-			test.spoil(t, dir, first)
+			test.spoil(spoilt{t, dir, first})
 			l, err = Open(t.Context(), dir, s, Options{})
 			if err == nil {
 				shut(t, l)
@@ -160,6 +172,7 @@ func TestOpenRefuses(t *testing.T) {
 }
 
 func TestAppendAfterTheDirectoryWasTakenAway(t *testing.T) {
+	t.Parallel()
 	dir, s := t.TempDir(), newSigner(t)
 	l, err := Open(t.Context(), dir, s, Options{})
 	if err != nil {
@@ -200,4 +213,28 @@ func FuzzParseTile(f *testing.F) {
 			t.Errorf("%q parsed as %+v", name, got)
 		}
 	})
+}
+
+// TestFailedCloseKeepsTheLock: a ledger that could not settle may still write.
+func TestFailedCloseKeepsTheLock(t *testing.T) {
+	t.Parallel()
+	dir, s := t.TempDir(), newSigner(t)
+	l, err := Open(t.Context(), dir, s, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ledger := filepath.Join(dir, evidence.LedgerDir)
+	if err := os.Rename(ledger, ledger+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(t.Context()); err == nil || !strings.Contains(err.Error(), "stays locked") {
+		t.Errorf("Close: %v", err)
+	}
+	l = nil
+	runtime.GC() // which closes files that nothing refers to
+	runtime.GC()
+	_, err = Open(t.Context(), dir, s, Options{})
+	if _, ok := errors.AsType[*LockedError](err); !ok {
+		t.Errorf("Open after a failed Close: %v", err)
+	}
 }

@@ -26,6 +26,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/transparency-dev/tessera"
@@ -231,6 +232,10 @@ func (l *Ledger) Close(ctx context.Context) error {
 	}
 	l.cancel()
 	if err != nil {
+		// A second descriptor, which nothing closes, holds the lock even when
+		// l is forgotten and its file collected.
+		_, err2 := syscall.Dup(int(l.lock.Fd()))
+		err = errors.Join(err, err2)
 		return fmt.Errorf("close ledger %s: %w; it stays locked until this process ends", l.path(), err)
 	}
 	l.workers.Wait()

@@ -105,6 +105,7 @@ func read(t testing.TB, dir string) []string {
 }
 
 func TestAppendConcurrently(t *testing.T) {
+	t.Parallel()
 	dir, s := t.TempDir(), newSigner(t)
 	l := open(t, dir, s)
 	const n = 600 // two full bundles and a partial one
@@ -138,6 +139,7 @@ func must[T any](v T, err error) T {
 }
 
 func TestReopenContinues(t *testing.T) {
+	t.Parallel()
 	dir, s := t.TempDir(), newSigner(t)
 	var want []string
 	for round := range 4 {
@@ -160,6 +162,7 @@ func TestReopenContinues(t *testing.T) {
 }
 
 func TestAppendRefusals(t *testing.T) {
+	t.Parallel()
 	l := open(t, t.TempDir(), newSigner(t))
 	if _, err := l.Append(t.Context(), make([]byte, evidence.MaxRecordBytes+1)); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("too long a record: %v", err)
@@ -187,11 +190,12 @@ func TestAppendRefusals(t *testing.T) {
 }
 
 func TestSecondHolderInThisProcess(t *testing.T) {
+	t.Parallel()
 	dir, s := t.TempDir(), newSigner(t)
 	l := open(t, dir, s)
 	_, err := Open(t.Context(), dir, s, Options{})
-	var locked *LockedError
-	if !errors.As(err, &locked) {
+	locked, ok := errors.AsType[*LockedError](err)
+	if !ok {
 		t.Fatalf("two ledgers in one directory: %v", err)
 	}
 	if locked.Holder.PID != os.Getpid() || time.Since(locked.Holder.Since) > time.Minute {
@@ -217,7 +221,8 @@ const (
 func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv(asHolder) != "":
-		os.Exit(hold(os.Getenv(asHolder)))
+		hold(os.Getenv(asHolder))
+		os.Exit(1)
 	case os.Getenv(asFull) != "":
 		os.Exit(appendUntilFull(os.Getenv(asFull)))
 	}
@@ -225,15 +230,16 @@ func TestMain(m *testing.M) {
 }
 
 // hold opens the ledger, says so, appends until it is killed, and reports each index.
-func hold(dir string) int {
+func hold(dir string) {
 	s, err := seal.ParseKey(os.Getenv(keyVar))
 	if err != nil {
-		return 1
+		fmt.Println(err)
+		return
 	}
 	l, err := Open(context.Background(), dir, s, Options{})
 	if err != nil {
 		fmt.Println(err)
-		return 1
+		return
 	}
 	fmt.Println("open")
 	for i := 0; ; i++ {
@@ -258,6 +264,7 @@ func other(t *testing.T, env, dir, skey string) *exec.Cmd {
 // TestKilledHolder kills a process that appends, several times, and demands
 // that every record which it reported is there and that the lock is free.
 func TestKilledHolder(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	skey, _, err := seal.NewKey("ledger.test")
 	if err != nil {
@@ -278,8 +285,7 @@ func TestKilledHolder(t *testing.T) {
 		<-out.ready
 		if round == 0 {
 			_, err := Open(t.Context(), dir, s, Options{})
-			var locked *LockedError
-			if !errors.As(err, &locked) || locked.Holder.PID != cmd.Process.Pid {
+			if locked, ok := errors.AsType[*LockedError](err); !ok || locked.Holder.PID != cmd.Process.Pid {
 				t.Errorf("directory held by process %d: %v", cmd.Process.Pid, err)
 			}
 		}
@@ -349,6 +355,7 @@ func BenchmarkAppend(b *testing.B) {
 }
 
 func TestAddKeepsOrder(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	l := open(t, dir, newSigner(t))
 	const n = 700

@@ -86,7 +86,7 @@ func (r *Reader) Entries(from uint64) iter.Seq2[Entry, error] {
 // any wider one will do: its beginning is the same.
 func (r *Reader) bundle(i, width uint64) ([]byte, error) {
 	for w := width; w < layout.EntryBundleWidth; w++ {
-		data, err := os.ReadFile(filepath.Join(r.dir, filepath.FromSlash(layout.EntriesPath(i, uint8(w))))) //nolint:gosec // G115: w < 256.
+		data, err := os.ReadFile(filepath.Join(r.dir, filepath.FromSlash(layout.EntriesPath(i, uint8(w)))))
 		if !errors.Is(err, fs.ErrNotExist) {
 			return data, err
 		}

@@ -6,8 +6,8 @@
 //	zstd -dc payloads/ab/abcd….zst | sha256sum
 //
 // checks it without this program; a digest is returned only once the file and
-// its name are on disk; a payload is never overwritten; and bytes that do not
-// match their digest are never read without an error.
+// its name are on disk; a payload is never overwritten; and a file of which any
+// bit was changed is never read to its end without an error.
 //
 // It does not know what the bytes are, does not delete, and does not decide
 // which payloads ought to exist: the ledger does.

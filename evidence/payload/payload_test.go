@@ -198,6 +198,41 @@ func TestCorruptFiles(t *testing.T) {
 	}
 }
 
+// TestEveryBitIsBound changes each bit of files of every shape.
+func TestEveryBitIsBound(t *testing.T) {
+	line := []byte("{\"id\":\"a\",\"x\":123}\n")
+	for _, data := range [][]byte{nil, []byte("abc"), bytes.Repeat(line, 50), bytes.Repeat(line, 60), bytes.Repeat(line, 1<<17)} {
+		s, _ := store(t)
+		d := put(t, s, data)
+		name, err := s.file(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.ReadAll(d, 1<<30); err != nil {
+			t.Errorf("%d bytes: %v", len(data), err)
+		}
+		good, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range min(len(good), 60) {
+			for bit := range 8 {
+				if len(data) > 1<<20 && i > 8 {
+					continue // the header is what differs
+				}
+				changed := bytes.Clone(good)
+				changed[i] ^= 1 << bit
+				if err := os.WriteFile(name, changed, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				if err := s.check(d); !errors.Is(err, ErrCorrupt) {
+					t.Errorf("%d bytes: bit %d of byte %d of the file: %v", len(data), bit, i, err)
+				}
+			}
+		}
+	}
+}
+
 // TestBomb reads a file of a few kilobytes that stands for 64 megabytes.
 func TestBomb(t *testing.T) {
 	s, dir := store(t)
@@ -273,8 +308,11 @@ func TestListAndSweep(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("List gives %q, want %q", got, want)
 	}
-	for range s.List() {
-		break // must not panic
+	for d, err := range s.List() {
+		if d != want[0] || err != nil {
+			t.Errorf("first of the list: %s, %v", d, err)
+		}
+		break // and that must not panic
 	}
 	if n, err := s.SweepTemp(); n != 1 || err != nil {
 		t.Errorf("SweepTemp = %d, %v, want 1", n, err)
@@ -339,8 +377,8 @@ func TestFullDisk(t *testing.T) {
 		}
 	}
 	disk.full = false
-	for d := range s.List() {
-		t.Errorf("half-written payload %s", d)
+	for d, err := range s.List() {
+		t.Errorf("half-written payload %s, %v", d, err)
 	}
 	if n, err := s.SweepTemp(); n != 0 || err != nil {
 		t.Errorf("%d temporary files left, %v", n, err)

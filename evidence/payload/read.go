@@ -24,6 +24,12 @@ func (s *Store) Open(d evidence.Digest) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Opening a named pipe would wait for ever.
+	if info, err := os.Stat(name); err != nil {
+		return nil, fmt.Errorf("open payload %s: %w", d, err)
+	} else if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("open payload %s: %w: not a regular file", d, ErrCorrupt)
+	}
 	f, err := os.Open(name) //nolint:gosec // G304: the name is made from a digest.
 	if err != nil {
 		return nil, fmt.Errorf("open payload %s: %w", d, err)
@@ -47,6 +53,7 @@ type reader struct {
 	f    *os.File
 	dec  *zstd.Decoder // nil once closed
 	hash hash.Hash
+	size int64 // of what was read
 	err  error // sticky
 }
 
@@ -59,6 +66,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	}
 	n, err := r.dec.Read(p)
 	_, _ = r.hash.Write(p[:n]) // never fails: hash.Hash
+	r.size += int64(n)
 	switch {
 	case err == nil:
 		return n, nil
@@ -66,16 +74,40 @@ func (r *reader) Read(p []byte) (int, error) {
 		r.err = r.broken(err)
 	case hex.EncodeToString(r.hash.Sum(nil)) != string(r.d):
 		r.err = fmt.Errorf("read payload %s: %w: its bytes have the digest %x", r.d, ErrCorrupt, r.hash.Sum(nil))
+	case !r.headerAsWritten():
+		r.err = fmt.Errorf("read payload %s: %w: its bytes are right, but the header of its file was changed", r.d, ErrCorrupt)
 	default:
 		r.err = io.EOF
 	}
 	return n, r.err
 }
 
+// headerAsWritten checks what a decoder leaves free, so that no bit of a file
+// can be changed unnoticed: the unused bit of the frame header descriptor, and
+// the window, which may be larger than needed. The encoder writes no window
+// for what it has at once, the least one for up to a kilobyte, and ours
+// otherwise. Source: RFC 8878 section 3.1.1.1.
+func (r *reader) headerAsWritten() bool {
+	const (
+		unused        = 1 << 4
+		singleSegment = 1 << 5
+		minWindow     = 0 << 3  // 2^10 bytes
+		ourWindow     = 10 << 3 // 2^20 bytes: windowSize
+	)
+	var head [6]byte
+	if _, err := r.f.ReadAt(head[:], 0); err != nil {
+		return false
+	}
+	window := byte(ourWindow)
+	if 0 < r.size && r.size <= 1<<10 {
+		window = minWindow
+	}
+	return head[4]&unused == 0 && (head[4]&singleSegment != 0 || head[5] == window)
+}
+
 // broken tells a disk that does not give the file from a file that is wrong.
 func (r *reader) broken(err error) error {
-	var disk *os.PathError
-	if errors.As(err, &disk) {
+	if _, ok := errors.AsType[*os.PathError](err); ok {
 		return fmt.Errorf("read payload %s: %w", r.d, err)
 	}
 	return fmt.Errorf("read payload %s: %w: %w", r.d, ErrCorrupt, err)

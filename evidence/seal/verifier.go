@@ -46,8 +46,7 @@ type Checkpoint struct {
 func (v *Verifier) Checkpoint(signed []byte) (Checkpoint, error) {
 	n, err := note.Open(signed, note.VerifierList(v.note))
 	if err != nil {
-		var unverified *note.UnverifiedNoteError
-		if errors.As(err, &unverified) {
+		if _, ok := errors.AsType[*note.UnverifiedNoteError](err); ok {
 			return Checkpoint{}, fmt.Errorf("checkpoint: %w: no signature of the key %s on it", ErrSignature, v.vkey)
 		}
 		return Checkpoint{}, fmt.Errorf("checkpoint: %w: %w", ErrSignature, err)

@@ -95,12 +95,18 @@ func TestOrderOfCalls(t *testing.T) {
 		do   func(FS) error
 		want []string
 	}{
-		{"MkdirAll", func(f FS) error { return MkdirAll(f, filepath.Join(dir, "e"), 0o750) },
-			[]string{"mkdir d", "syncdir " + filepath.Base(filepath.Dir(dir)), "mkdir e", "syncdir d"}},
-		{"WriteNew", func(f FS) error { return WriteNew(f, filepath.Join(dir, "a"), []byte("1"), 0o640) },
-			[]string{"create temp", "write temp", "sync temp", "close temp", "link a", "remove temp", "syncdir d"}},
-		{"Replace", func(f FS) error { return Replace(f, filepath.Join(dir, "a"), []byte("2"), 0o640) },
-			[]string{"create temp", "write temp", "sync temp", "close temp", "rename a", "remove temp", "syncdir d"}},
+		{
+			"MkdirAll", func(f FS) error { return MkdirAll(f, filepath.Join(dir, "e"), 0o750) },
+			[]string{"mkdir d", "syncdir " + filepath.Base(filepath.Dir(dir)), "mkdir e", "syncdir d"},
+		},
+		{
+			"WriteNew", func(f FS) error { return WriteNew(f, filepath.Join(dir, "a"), []byte("1"), 0o640) },
+			[]string{"create temp", "write temp", "sync temp", "close temp", "link a", "remove temp", "syncdir d"},
+		},
+		{
+			"Replace", func(f FS) error { return Replace(f, filepath.Join(dir, "a"), []byte("2"), 0o640) },
+			[]string{"create temp", "write temp", "sync temp", "close temp", "rename a", "remove temp", "syncdir d"},
+		},
 	} {
 		tr := &trace{}
 		if err := test.do(tr); err != nil {
