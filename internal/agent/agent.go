@@ -1,0 +1,239 @@
+// Package agent is the long-running program: schedule → task → seal → judge.
+//
+// It promises that every slot that the schedule in force makes due ends as one
+// sealed record, either of a task or of the fact that it was missed and why;
+// that success is told (by metrics, by results) only after the ledger's
+// published checkpoint covers the record; and that a restart rebuilds
+// everything from the ledger. It knows no provider and no rule: collectors and
+// the catalogue are handed to it.
+//
+// Nothing here repairs evidence. When it is not known whether a record is in
+// the ledger, the agent ends with an error; the next start looks, and tells
+// the gap. When a record is known not to be there (a full disk), the agent
+// goes on, and the slots that were lost are recorded once that works again.
+//
+// # Locks
+//
+// They are taken in this order: the scope's in judging, stream.records, seals,
+// then Agent.mu or stream.mu, which are held only for a moment and never over
+// I/O. Run owns the loop; each task, and each record beside the loop, is a
+// goroutine in Agent.tasks, which Run waits for.
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/tallystick/tallystick/checks"
+	"github.com/tallystick/tallystick/collectors"
+	"github.com/tallystick/tallystick/evidence"
+	"github.com/tallystick/tallystick/evidence/ledger"
+	"github.com/tallystick/tallystick/evidence/payload"
+	"github.com/tallystick/tallystick/evidence/seal"
+	"github.com/tallystick/tallystick/internal/capture"
+	"github.com/tallystick/tallystick/internal/durable"
+	"github.com/tallystick/tallystick/internal/telemetry"
+)
+
+// Provider is one cloud as the agent sees it.
+type Provider struct {
+	Name       string
+	Collectors []collectors.Collector
+	Accounts   []string
+	Transport  http.RoundTripper // what every call goes through in the end
+	Describe   func(*http.Request) capture.Labels
+}
+
+// Options are what an agent is made of. Every field is required unless it says
+// otherwise.
+type Options struct {
+	Dir       string     // the data directory
+	Files     durable.FS // how payloads are written; nil: durable.Disk
+	Signer    *seal.Signer
+	Providers []Provider
+	Catalogue *checks.Catalogue
+
+	Organization  string
+	PeriodStart   string // YYYY-MM-DD
+	PeriodEnd     string // YYYY-MM-DD
+	Configuration []byte // the file as written
+	Event         string // evidence.EventStarted, EventReloaded or EventManual
+	ScheduleFor   func(collector string) string
+	Zone          *time.Location // in which schedules are meant
+
+	Limits  Limits
+	Clock   Clock
+	Program evidence.Agent
+	Log     *zap.Logger
+	Metrics *telemetry.Metrics
+
+	// RedactionKey salts the hashes that redactions leave behind.
+	RedactionKey []byte
+	// OnTask, when set, hears of each task that ended, one at a time.
+	OnTask func(Result)
+	// Settle lets all tasks end before time goes on. A simulated clock needs it.
+	Settle bool
+}
+
+// Agent holds a data directory and does its tasks. Close must be called.
+type Agent struct {
+	Options
+	ledger  *ledger.Ledger
+	add     func(context.Context, []byte) (wait func(context.Context) (uint64, error), err error) // the ledger's
+	store   *payload.Store
+	held    map[string]os.FileInfo // the directories that are ours, as Open found them
+	limiter *limiter
+	streams []*stream // in order of the schedule; fixed after Open
+
+	scheduleDigest  evidence.Digest
+	catalogueDigest evidence.Digest
+
+	seals sync.Mutex  // held from the time of a record to its place in the queue
+	told  sync.Mutex  // held while OnTask runs
+	owing atomic.Bool // some stream owes a record that could not be written
+
+	mu      sync.Mutex
+	state   *State                         // guarded by mu
+	passing map[judged]passing             // guarded by mu; the values belong to who holds the scope's judging
+	judging map[evidence.Scope]*sync.Mutex // guarded by mu; held while a scope is assessed
+	fatal   error                          // guarded by mu; the ledger can not be trusted to take another record
+	stop    context.CancelCauseFunc        // guarded by mu
+	tasks   sync.WaitGroup
+	slots   chan struct{} // one held by each running task
+}
+
+// maxTasks bounds how many tasks run at a time, and with it the memory for
+// their buffers. API calls are bounded by Limits.InFlight on top of it.
+const maxTasks = 8
+
+// Open takes the data directory, rebuilds the state, records the slots that
+// were missed since, and records that this configuration took force.
+func Open(ctx context.Context, o Options) (_ *Agent, err error) {
+	a := &Agent{
+		Options: o,
+		limiter: newLimiter(o.Limits),
+		passing: make(map[judged]passing),
+		judging: make(map[evidence.Scope]*sync.Mutex),
+		slots:   make(chan struct{}, maxTasks),
+	}
+	if a.ledger, err = ledger.Open(ctx, o.Dir, o.Signer, ledger.Options{Patience: publishPatience}); err != nil {
+		return nil, err
+	}
+	a.add = a.ledger.Add
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.ledger.Close(context.WithoutCancel(ctx)))
+		}
+	}()
+	if a.Files == nil {
+		a.Files = durable.Disk{}
+	}
+	if a.store, err = payload.OpenFS(o.Dir, a.Files); err != nil {
+		return nil, err
+	}
+	if err := a.sweep(); err != nil {
+		return nil, err
+	}
+	if err := a.hold(); err != nil {
+		return nil, err
+	}
+	vkey, err := seal.NewVerifier(o.Signer.VerifierKey())
+	if err != nil {
+		return nil, err
+	}
+	if a.state, err = ReadState(ctx, o.Dir, vkey); err != nil {
+		return nil, fmt.Errorf("rebuild state from the ledger: %w", err)
+	}
+	if err := a.configure(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.restoreMetrics(ctx); err != nil {
+		return nil, fmt.Errorf("restore the newest verdicts: %w", err)
+	}
+	return a, nil
+}
+
+// Schedule gives the schedule that the options put in force.
+func (o *Options) Schedule() evidence.Schedule {
+	s := evidence.Schedule{TimeZone: o.Zone.String(), Collectors: []evidence.CollectorSchedule{}, Scopes: []evidence.Scope{}}
+	for _, p := range o.Providers {
+		for _, c := range p.Collectors {
+			name := c.Spec().Name
+			s.Collectors = append(s.Collectors, evidence.CollectorSchedule{Provider: p.Name, Collector: name, Schedule: o.ScheduleFor(name)})
+		}
+		for _, account := range p.Accounts {
+			s.Scopes = append(s.Scopes, evidence.Scope{Provider: p.Name, Account: account})
+		}
+	}
+	return s
+}
+
+// configure makes the streams, records what was missed under the schedule that
+// was in force until now, and then the new configuration.
+func (a *Agent) configure(ctx context.Context) error {
+	now := a.Clock.Now()
+	inForce := a.Schedule()
+	if err := a.makeStreams(inForce, now); err != nil {
+		return err
+	}
+	if a.Event != evidence.EventManual {
+		if err := a.recordMissed(ctx, now); err != nil {
+			return fmt.Errorf("record missed slots: %w", err)
+		}
+		a.chooseFirst()
+	}
+	raw, err := json.Marshal(inForce)
+	if err != nil {
+		return fmt.Errorf("encode schedule: %w", err)
+	}
+	subjects := make([]evidence.Subject, 0, 3)
+	for _, p := range []struct {
+		name string
+		data []byte
+	}{
+		{evidence.PayloadConfiguration, a.Configuration},
+		{evidence.PayloadSchedule, raw},
+		{evidence.PayloadCatalogue, a.Catalogue.JSON()},
+	} {
+		digest, err := a.store.Put(p.data)
+		if err != nil {
+			return fmt.Errorf("write %s: %w", p.name, err)
+		}
+		subjects = append(subjects, evidence.SubjectOf(p.name, digest))
+	}
+	a.scheduleDigest = evidence.Digest(subjects[1].Digest["sha256"])
+	a.catalogueDigest = evidence.Digest(subjects[2].Digest["sha256"])
+	_, err = a.seal(ctx, evidence.TypeConfiguration, &evidence.Configuration{
+		// In force from the very moment up to which the schedule before it
+		// was accounted for.
+		Header:       evidence.Header{At: now},
+		Event:        a.Event,
+		Ledger:       a.Signer.Name(),
+		Organization: a.Organization,
+		PeriodStart:  a.PeriodStart,
+		PeriodEnd:    a.PeriodEnd,
+	}, subjects)
+	return err
+}
+
+// Close records that the agent ended in good order and lets go of the data
+// directory. Run and Collect must have returned.
+func (a *Agent) Close(ctx context.Context, reason string) error {
+	var err error
+	if a.failed() == nil {
+		_, err = a.seal(ctx, evidence.TypeStop, &evidence.Stop{Reason: reason},
+			[]evidence.Subject{evidence.SubjectOf(evidence.PayloadSchedule, a.scheduleDigest)})
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sealTimeout)
+	defer cancel()
+	return errors.Join(err, a.ledger.Close(ctx))
+}

@@ -1,0 +1,194 @@
+package agent
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/tallystick/tallystick/checks"
+	"github.com/tallystick/tallystick/evidence"
+	"github.com/tallystick/tallystick/evidence/payload"
+)
+
+// judge evaluates every check that looks at one of the kinds, over the newest
+// run of each collector in the scope, and seals an assessment. It gives the
+// verdicts that went from pass to fail.
+//
+// The newest run counts even when it has gaps: an older complete one would let
+// a check pass on what nobody can see any more.
+func (a *Agent) judge(ctx context.Context, scope evidence.Scope, kinds []string) ([]evidence.Verdict, error) {
+	which := a.affected(scope.Provider, kinds)
+	if len(which) == 0 {
+		return nil, nil
+	}
+	// One assessment of a scope at a time: each sees all runs before it.
+	unlock := a.lockScope(scope)
+	defer unlock()
+	now := a.Clock.Now()
+	in := checks.Input{Scope: scope, Now: now, Kinds: make(map[string]checks.Facts)}
+	used, err := a.facts(scope, which, in.Kinds)
+	if err != nil {
+		return nil, err
+	}
+
+	w, err := a.store.Create()
+	if err != nil {
+		return nil, fmt.Errorf("write verdicts: %w", err)
+	}
+	t := newTally(a, scope, which)
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	err = a.Catalogue.Evaluate(ctx, in, which, func(v evidence.Verdict) error {
+		t.add(v)
+		return encoder.Encode(v)
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("evaluate checks: %w", err), w.Abort())
+	}
+	digest, _, err := w.Commit()
+	if err != nil {
+		return nil, fmt.Errorf("write verdicts: %w", err)
+	}
+	assessment := &evidence.Assessment{Scope: scope, Evaluated: now, Used: used, Checks: t.counts()}
+	subjects := []evidence.Subject{
+		evidence.SubjectOf(evidence.PayloadVerdicts, digest),
+		evidence.SubjectOf(evidence.PayloadCatalogue, a.catalogueDigest),
+	}
+	if _, err := a.seal(ctx, evidence.TypeAssessment, assessment, subjects); err != nil {
+		return nil, err
+	}
+	t.tell()
+	return t.drifted, nil
+}
+
+// affected gives the checks that read one of the kinds, directly or by a join.
+func (a *Agent) affected(provider string, kinds []string) []string {
+	var which []string
+	for _, check := range a.Catalogue.Checks() {
+		if check.Provider != provider {
+			continue
+		}
+		for _, read := range a.Catalogue.Reads(check.ID) {
+			if slices.Contains(kinds, read.Kind) {
+				which = append(which, check.ID)
+				break
+			}
+		}
+	}
+	return which
+}
+
+// facts fills in what the checks look at from the newest runs, and says which
+// runs those are, sorted by stream.
+func (a *Agent) facts(scope evidence.Scope, which []string, into map[string]checks.Facts) ([]evidence.Used, error) {
+	needed := make(map[string]bool)
+	for _, id := range which {
+		for _, read := range a.Catalogue.Reads(id) {
+			needed[read.Kind] = true
+		}
+	}
+	used := []evidence.Used{}
+	for _, s := range a.streams {
+		if s.Scope != scope {
+			continue
+		}
+		kinds := slices.DeleteFunc(slices.Clone(s.collector.Spec().Kinds), func(kind string) bool { return !needed[kind] })
+		run := a.known(s.Stream).Newest
+		if len(kinds) == 0 || run == nil {
+			continue
+		}
+		gaps, err := run.gaps(a.store)
+		if err != nil {
+			return nil, fmt.Errorf("read gaps of record %d: %w", run.Record, err)
+		}
+		for _, kind := range kinds {
+			into[kind] = checks.Facts{
+				Observations: Observations(a.store, run.Observations, kind),
+				Gaps:         gaps,
+				At:           run.Finished,
+			}
+		}
+		used = append(used, evidence.Used{Stream: s.Stream.String(), Sequence: run.Sequence, Slot: run.Slot, Record: run.Record})
+	}
+	slices.SortFunc(used, func(a, b evidence.Used) int { return strings.Compare(a.Stream, b.Stream) })
+	return used, nil
+}
+
+// gaps reads the gaps of a run.
+func (r *RunState) gaps(store *payload.Store) ([]evidence.Gap, error) {
+	if r.GapsPayload == "" {
+		return nil, nil
+	}
+	var gaps []evidence.Gap
+	for g, err := range lines[evidence.Gap](store, r.GapsPayload) {
+		if err != nil {
+			return nil, err
+		}
+		gaps = append(gaps, g)
+	}
+	return gaps, nil
+}
+
+// lockScope makes assessments of one scope take turns.
+func (a *Agent) lockScope(scope evidence.Scope) (unlock func()) {
+	a.mu.Lock()
+	m, ok := a.judging[scope]
+	if !ok {
+		m = new(sync.Mutex)
+		a.judging[scope] = m
+	}
+	a.mu.Unlock()
+	m.Lock()
+	return m.Unlock
+}
+
+// Observations reads those of one kind from a payload.
+func Observations(store *payload.Store, digest evidence.Digest, kind string) iter.Seq2[evidence.Observation, error] {
+	return func(yield func(evidence.Observation, error) bool) {
+		for o, err := range lines[evidence.Observation](store, digest) {
+			if err != nil || o.Kind == kind {
+				if !yield(o, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// lines reads a payload of JSON lines. After an error it ends.
+func lines[T any](store *payload.Store, digest evidence.Digest) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var zero T
+		r, err := store.Open(digest)
+		if err != nil {
+			yield(zero, err)
+			return
+		}
+		defer func() { _ = r.Close() }() // read-only; the digest was checked at its end
+		buffered := bufio.NewReaderSize(r, 64<<10)
+		for {
+			line, err := buffered.ReadBytes('\n')
+			if errors.Is(err, io.EOF) && len(line) == 0 {
+				return
+			}
+			var v T
+			if err == nil || errors.Is(err, io.EOF) {
+				err = json.Unmarshal(line, &v)
+			}
+			if err != nil {
+				yield(zero, fmt.Errorf("read payload %s: %w", digest, err))
+				return
+			}
+			if !yield(v, nil) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,257 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/tallystick/tallystick/evidence"
+	"github.com/tallystick/tallystick/evidence/ledger"
+	"github.com/tallystick/tallystick/evidence/payload"
+	"github.com/tallystick/tallystick/evidence/seal"
+)
+
+// State is what the ledger says of the present. It is rebuilt from the records
+// at every start and is never stored: the ledger is the database.
+type State struct {
+	Records   uint64
+	Last      time.Time // when the newest record was written
+	Alive     time.Time // the last sign of life of a daemon: its newest record
+	Simulated bool      // some record was made under a simulated clock
+
+	Organization string
+	InForce      *InForce   // the schedule in force; nil before the first
+	manual       bool       // the records since the newest configuration are of tasks run by hand
+	Stopped      *time.Time // when the agent ended in good order; nil while it runs, or when it was killed
+
+	Streams  map[evidence.Stream]*StreamState
+	Assessed map[evidence.Scope]map[string]Assessed // newest assessment by check id
+}
+
+// InForce is the schedule that the newest configuration record put in force.
+type InForce struct {
+	Since    time.Time
+	Digest   evidence.Digest // of the schedule's payload
+	Schedule evidence.Schedule
+}
+
+// StreamState is what the ledger says of one stream.
+type StreamState struct {
+	Sequence uint64    // of its newest record
+	Covered  time.Time // newest slot of the schedule with a run or a missed record
+	Newest   *RunState // newest run, whatever its trigger and outcome
+	Missed   int       // slots missed so far
+
+	// Every slot up to ran has a record, since a stream has one task at a
+	// time and accounts for what it missed before it runs. Of those after it,
+	// the ones in later have: while a task runs, later slots are recorded as
+	// overlapping with it.
+	ran   time.Time
+	later []span
+
+	behind    bool          // slots were missed, and there is no run since
+	completed *evidence.Run // newest run that read anything
+}
+
+// span is a row of slots.
+type span struct{ first, last time.Time }
+
+// RunState is a run and where its payloads are.
+type RunState struct {
+	evidence.Run
+	Record       uint64 // index in the ledger
+	Subjects     []evidence.Subject
+	Observations evidence.Digest
+	GapsPayload  evidence.Digest // empty when there are none
+}
+
+// Assessed is the newest assessment of one check in one scope.
+type Assessed struct {
+	Record    uint64
+	Evaluated time.Time
+	Verdicts  evidence.Digest
+	Count     evidence.CheckCount
+
+	whole evidence.Digest // the Verdicts of the newest assessment that left nothing unknown
+}
+
+func newState() *State {
+	return &State{Streams: make(map[evidence.Stream]*StreamState), Assessed: make(map[evidence.Scope]map[string]Assessed)}
+}
+
+// ReadState rebuilds the state of a data directory without taking its lock.
+// Signatures are checked against vkey unless it is nil.
+func ReadState(ctx context.Context, dir string, vkey *seal.Verifier) (*State, error) {
+	r, err := ledger.OpenReader(dir)
+	if err != nil {
+		return nil, err
+	}
+	return readState(ctx, r.Entries(0), payload.OpenRead(dir), vkey)
+}
+
+func readState(ctx context.Context, entries iter.Seq2[ledger.Entry, error], store *payload.Store, vkey *seal.Verifier) (*State, error) {
+	s := newState()
+	for entry, err := range entries {
+		if err != nil {
+			return nil, err
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		unseal := seal.Peek
+		if vkey != nil {
+			unseal = vkey.Unseal
+		}
+		statement, err := unseal(entry.Data)
+		if err != nil {
+			return nil, fmt.Errorf("record %d: %w", entry.Index, err)
+		}
+		if err := s.apply(entry.Index, statement, store); err != nil {
+			return nil, fmt.Errorf("record %d: %w", entry.Index, err)
+		}
+	}
+	return s, nil
+}
+
+// apply takes in one record of the ledger.
+func (s *State) apply(index uint64, statement evidence.Statement, store *payload.Store) error {
+	record, err := evidence.Decode(statement)
+	if err != nil {
+		return err
+	}
+	return s.take(index, record, statement.Subject, store)
+}
+
+// take takes in one record: its predicate, a pointer to one of the types that
+// evidence.Decode gives, which must not change any more. The records of a
+// stream must come in order, and so must the assessments of a scope.
+func (s *State) take(index uint64, record any, subjects []evidence.Subject, store *payload.Store) error {
+	statement := evidence.Statement{Subject: subjects}
+	switch r := record.(type) {
+	case *evidence.Configuration:
+		s.Organization = r.Organization
+		s.manual = r.Event == evidence.EventManual
+		if !s.manual {
+			s.Stopped = nil
+			if err := s.putInForce(r, statement, store); err != nil {
+				return err
+			}
+		}
+	case *evidence.Run:
+		s.takeRun(index, r, statement)
+	case *evidence.Missed:
+		stream := s.stream(r.Stream)
+		stream.Sequence = r.Sequence
+		stream.Missed += r.Slots
+		stream.behind = true
+		stream.later = append(stream.later, span{r.First, r.Last})
+		if r.Last.After(stream.Covered) {
+			stream.Covered = r.Last
+		}
+	case *evidence.Assessment:
+		s.takeAssessment(index, r, statement)
+	case *evidence.Stop:
+		if !s.manual {
+			s.Stopped = &r.At
+		}
+	}
+	header := headerOf(record)
+	s.Simulated = s.Simulated || header.Clock == evidence.ClockSimulated
+	if index >= s.Records {
+		s.Records, s.Last = index+1, header.At
+		if !s.manual {
+			s.Alive = header.At
+		}
+	}
+	return nil
+}
+
+func (s *State) takeRun(index uint64, r *evidence.Run, statement evidence.Statement) {
+	stream := s.stream(r.Stream)
+	stream.Sequence = r.Sequence
+	stream.behind = false
+	if r.Trigger == evidence.TriggerSchedule {
+		stream.ran = r.Slot
+		stream.later = slices.DeleteFunc(stream.later, func(m span) bool { return !m.last.After(r.Slot) })
+		if r.Slot.After(stream.Covered) {
+			stream.Covered = r.Slot
+		}
+	}
+	stream.Newest = &RunState{Run: *r, Record: index, Subjects: statement.Subject}
+	stream.Newest.Observations, _ = statement.Payload(evidence.PayloadObservations)
+	stream.Newest.GapsPayload, _ = statement.Payload(evidence.PayloadGaps)
+	if r.Outcome != evidence.Failed {
+		stream.completed = &stream.Newest.Run
+	}
+}
+
+func (s *State) takeAssessment(index uint64, r *evidence.Assessment, statement evidence.Statement) {
+	byCheck := s.Assessed[r.Scope]
+	if byCheck == nil {
+		byCheck = make(map[string]Assessed)
+		s.Assessed[r.Scope] = byCheck
+	}
+	verdicts, _ := statement.Payload(evidence.PayloadVerdicts)
+	for _, c := range r.Checks {
+		whole := verdicts
+		if c.Unknown > 0 {
+			whole = byCheck[c.Check].whole
+		}
+		byCheck[c.Check] = Assessed{Record: index, Evaluated: r.Evaluated, Verdicts: verdicts, Count: c, whole: whole}
+	}
+}
+
+func (s *State) stream(key evidence.Stream) *StreamState {
+	st, ok := s.Streams[key]
+	if !ok {
+		st = new(StreamState)
+		s.Streams[key] = st
+	}
+	return st
+}
+
+// maxSchedulePayload bounds a schedule: 10,000 scopes and as many collectors.
+const maxSchedulePayload = 16 << 20
+
+func (s *State) putInForce(r *evidence.Configuration, statement evidence.Statement, store *payload.Store) error {
+	digest, ok := statement.Payload(evidence.PayloadSchedule)
+	if !ok {
+		return fmt.Errorf("configuration names no %s", evidence.PayloadSchedule)
+	}
+	raw, err := store.ReadAll(digest, maxSchedulePayload)
+	if err != nil {
+		return fmt.Errorf("read schedule: %w", err)
+	}
+	inForce := &InForce{Since: r.At, Digest: digest}
+	if err := json.Unmarshal(raw, &inForce.Schedule); err != nil {
+		return fmt.Errorf("read schedule %s: %w", digest, err)
+	}
+	s.InForce = inForce
+	for _, stream := range s.Streams {
+		stream.later = slices.DeleteFunc(stream.later, func(m span) bool { return !m.last.After(r.At) })
+	}
+	return nil
+}
+
+// Verdicts gives the newest verdicts of every check in every scope. After an
+// error it ends.
+func (s *State) Verdicts(store *payload.Store) iter.Seq2[evidence.Verdict, error] {
+	return func(yield func(evidence.Verdict, error) bool) {
+		for _, byCheck := range s.Assessed {
+			for _, digest := range digests(byCheck, func(r Assessed) evidence.Digest { return r.Verdicts }) {
+				for v, err := range lines[evidence.Verdict](store, digest) {
+					if err != nil {
+						yield(v, err)
+						return
+					}
+					if byCheck[v.Check].Verdicts == digest && !yield(v, nil) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
