@@ -1,0 +1,87 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tallystick/tallystick/checks"
+	"github.com/tallystick/tallystick/config"
+)
+
+func newCatalog() *cobra.Command {
+	var controls []string
+	cmd := &cobra.Command{
+		Use:   "catalog",
+		Short: "Show the controls, the checks, their rules and their parameters",
+		Long: `Show the catalogue in force: ours, the checks of catalogue.dirs in the
+configuration, and the parameters as changed there. Without a configuration
+file, ours. JSON holds everything: rules, criteria with reasons, traps,
+remediation, examples.`,
+		Args: noArguments,
+	}
+	path := configFlag(cmd)
+	output := outputFlag(cmd)
+	cmd.Flags().StringSliceVar(&controls, "control", nil, "only these controls")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		var file *config.File
+		_, err := os.Stat(*path)
+		switch {
+		case err == nil:
+			if file, err = loadConfig(cmd.Context(), *path); err != nil {
+				return err
+			}
+		case !errors.Is(err, fs.ErrNotExist) || cmd.Flags().Changed("config"):
+			return err
+		}
+		c, err := loadCatalogue(file)
+		if err != nil {
+			return err
+		}
+		list := c.Controls()
+		for _, id := range controls {
+			if !slices.ContainsFunc(list, func(c checks.Control) bool { return c.ID == id }) {
+				return fmt.Errorf("--control %q is not in the catalogue", id)
+			}
+		}
+		chosen := []checks.Control{}
+		l := listing{header: []string{"control", "check", "severity", "criteria", "parameters", "title"}}
+		for _, control := range list {
+			if len(controls) > 0 && !slices.Contains(controls, control.ID) {
+				continue
+			}
+			chosen = append(chosen, control)
+			var criteria []string
+			for _, criterion := range control.Criteria {
+				criteria = append(criteria, criterion.ID)
+			}
+			for _, check := range control.Checks {
+				l.rows = append(l.rows, []string{
+					control.ID, check.ID, control.Severity, strings.Join(criteria, " "), parameters(check), check.Title,
+				})
+			}
+		}
+		l.value = chosen
+		return l.print(cmd.OutOrStdout(), *output)
+	}
+	return cmd
+}
+
+// parameters gives "max_days=90" for each parameter, sorted, with what is in force.
+func parameters(check checks.Check) string {
+	var out []string
+	for name, p := range check.Parameters {
+		value := p.Default
+		if p.Override != nil {
+			value = p.Override.Value
+		}
+		out = append(out, fmt.Sprintf("%s=%v", name, value))
+	}
+	slices.Sort(out)
+	return strings.Join(out, " ")
+}

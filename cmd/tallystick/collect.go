@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+
+	"github.com/jedib0t/go-pretty/v6/progress"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
+
+	"github.com/tallystick/tallystick/config"
+	"github.com/tallystick/tallystick/evidence"
+	"github.com/tallystick/tallystick/evidence/payload"
+	"github.com/tallystick/tallystick/internal/agent"
+	"github.com/tallystick/tallystick/internal/telemetry"
+)
+
+func newCollect() *cobra.Command {
+	var only struct{ collectors, accounts []string }
+	var failOnFail bool
+	cmd := &cobra.Command{
+		Use:   "collect",
+		Short: "Do every task once, now",
+		Long: `Collect, seal and judge once, now. Tasks run by hand are evidence, but they do
+not stand in for a slot of the schedule. The data directory must not be in use
+by a daemon.
+
+Exit code 3: something could not be read; the table says how much, and
+"tallystick results --status unknown" says what and why.`,
+		Args: noArguments,
+	}
+	path := configFlag(cmd)
+	output := outputFlag(cmd)
+	cmd.Flags().StringSliceVar(&only.collectors, "collector", nil, "only these collectors")
+	cmd.Flags().StringSliceVar(&only.accounts, "account", nil, "only these accounts")
+	cmd.Flags().BoolVar(&failOnFail, "fail-on-fail", false, "exit with 4 when a check fails")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		ctx := cmd.Context()
+		file, err := loadConfig(ctx, *path)
+		if err != nil {
+			return err
+		}
+		if err := choices(ctx, file, only.collectors, only.accounts); err != nil {
+			return err
+		}
+		log, err := telemetry.NewLogger(file.Config.Log.Format, quieter(file.Config.Log.Level), cmd.ErrOrStderr(), isTerminal(cmd.ErrOrStderr()))
+		if err != nil {
+			return err
+		}
+		options, err := wire(ctx, file, evidence.EventManual, log, prometheus.NewRegistry())
+		if err != nil {
+			return err
+		}
+		pick := func(s evidence.Stream) bool {
+			return (len(only.collectors) == 0 || slices.Contains(only.collectors, s.Collector)) &&
+				(len(only.accounts) == 0 || slices.Contains(only.accounts, s.Account))
+		}
+		total := 0
+		for s := range options.Schedule().Streams {
+			if pick(s) {
+				total++
+			}
+		}
+		bar := newBar(cmd.ErrOrStderr(), "collecting", total)
+		options.OnTask = func(agent.Result) { bar.step() }
+		results, err := collectOnce(ctx, options, pick)
+		bar.stop()
+		if err != nil {
+			return err
+		}
+		if err := taskListing(results).print(cmd.OutOrStdout(), *output); err != nil {
+			return err
+		}
+		if failOnFail {
+			state, err := agent.ReadState(ctx, options.Dir, nil)
+			if err != nil {
+				return err
+			}
+			for v, err := range state.Verdicts(payload.OpenRead(options.Dir)) {
+				if err != nil {
+					return err
+				}
+				if len(only.accounts) > 0 && !slices.Contains(only.accounts, v.Account) {
+					continue
+				}
+				if err := failing(true, []evidence.Verdict{v}); err != nil {
+					return err
+				}
+			}
+		}
+		return incomplete(results)
+	}
+	return cmd
+}
+
+// quieter hides the line that each task logs: the command prints a table.
+func quieter(level string) string {
+	if level == "info" {
+		return "warn"
+	}
+	return level
+}
+
+// choices refuses collectors and accounts that are not there.
+func choices(ctx context.Context, file *config.File, names, accounts []string) error {
+	k, err := known(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if !slices.Contains(k.Collectors, name) {
+			return fmt.Errorf("--collector %q is not a collector; there are %v", name, k.Collectors)
+		}
+	}
+	for _, account := range accounts {
+		if !slices.ContainsFunc(file.Config.AWS.Accounts, func(a config.Account) bool { return a.ID == account }) {
+			return fmt.Errorf("--account %q is not in the configuration", account)
+		}
+	}
+	return nil
+}
+
+// collectOnce opens an agent, does the tasks and closes it.
+func collectOnce(ctx context.Context, o agent.Options, pick func(evidence.Stream) bool) (_ []agent.Result, err error) {
+	a, err := agent.Open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	results, err := a.Collect(ctx, pick)
+	reason := "done"
+	if err != nil {
+		reason = err.Error()
+	}
+	if closeErr := a.Close(ctx, reason); err == nil {
+		err = closeErr
+	}
+	return results, err
+}
+
+// incomplete gives exit code 3 when something was not read or not sealed.
+func incomplete(results []agent.Result) error {
+	for _, r := range results {
+		if r.Err != nil {
+			return exitError{exitGaps, fmt.Errorf("task %s was not sealed: %w", r.ID(), r.Err)}
+		}
+		if r.Run.Outcome != evidence.Complete {
+			return exitError{code: exitGaps}
+		}
+	}
+	return nil
+}
+
+// taskJSON is the shape of a task in JSON.
+type taskJSON struct {
+	ID           string              `json:"id"`
+	Collector    string              `json:"collector"`
+	Provider     string              `json:"provider"`
+	Account      string              `json:"account"`
+	Outcome      evidence.Outcome    `json:"outcome"`
+	Observations int                 `json:"observations"`
+	Gaps         int                 `json:"gaps"`
+	Record       *uint64             `json:"record,omitempty"` // absent: not sealed
+	Error        string              `json:"error,omitempty"`
+	Causes       []evidence.GapCount `json:"gap_causes,omitempty"`
+}
+
+func taskListing(results []agent.Result) listing {
+	l := listing{header: []string{"collector", "account", "outcome", "observations", "gaps", "record", "took", "note"}}
+	tasks := []taskJSON{}
+	for _, r := range results {
+		t := taskJSON{ID: r.ID(), Collector: r.Collector, Provider: r.Provider, Account: r.Account, Outcome: evidence.Failed}
+		note, record := "", "-"
+		switch {
+		case r.Run == nil || r.Err != nil:
+			t.Error, note = fmt.Sprint(r.Err), "not sealed: "+fmt.Sprint(r.Err)
+		default:
+			t.Outcome = r.Run.Outcome
+			t.Observations, t.Gaps = agent.Totals(r.Run)
+			t.Record, t.Causes, note = &r.Record, r.Run.Gaps, firstGap(r.Run)
+			record = strconv.FormatUint(r.Record, 10)
+		}
+		tasks = append(tasks, t)
+		l.rows = append(l.rows, []string{
+			t.Collector, t.Account, string(t.Outcome), strconv.Itoa(t.Observations), strconv.Itoa(t.Gaps), record,
+			fmt.Sprintf("%.1fs", r.Took.Seconds()), note,
+		})
+	}
+	l.value = struct {
+		Tasks []taskJSON `json:"tasks"`
+	}{tasks}
+	return l
+}
+
+// firstGap sums up the gaps of a run in one line.
+func firstGap(run *evidence.Run) string {
+	if len(run.Gaps) == 0 {
+		return run.Fault
+	}
+	g := run.Gaps[0]
+	s := evidence.Gap{Operation: g.Operation, Class: g.Class, Code: g.Code, Permission: g.Permission}.String()
+	if more := len(run.Gaps) - 1; more > 0 {
+		s += fmt.Sprintf(", and %d more causes", more)
+	}
+	return s
+}
+
+// bar shows progress on a terminal and nothing elsewhere.
+type bar struct {
+	writer  progress.Writer
+	tracker *progress.Tracker
+}
+
+func newBar(w io.Writer, message string, total int) *bar {
+	if !isTerminal(w) {
+		return &bar{}
+	}
+	b := &bar{writer: progress.NewWriter(), tracker: &progress.Tracker{Message: message, Total: int64(total)}}
+	b.writer.SetOutputWriter(w)
+	b.writer.SetAutoStop(false)
+	b.writer.Style().Visibility.ETA = true
+	b.writer.AppendTracker(b.tracker)
+	go b.writer.Render()
+	return b
+}
+
+func (b *bar) step() {
+	if b.tracker != nil {
+		b.tracker.Increment(1)
+	}
+}
+
+// set moves the bar to done of total.
+func (b *bar) set(done, total uint64) {
+	if b.tracker != nil {
+		b.tracker.UpdateTotal(int64(total)) //nolint:gosec // a count of records
+		b.tracker.SetValue(int64(done)) //nolint:gosec // as above
+	}
+}
+
+func (b *bar) stop() {
+	if b.writer != nil {
+		b.tracker.MarkAsDone()
+		b.writer.Stop()
+	}
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"github.com/tallystick/tallystick/config"
+	"github.com/tallystick/tallystick/evidence"
+	"github.com/tallystick/tallystick/internal/agent"
+	"github.com/tallystick/tallystick/internal/telemetry"
+	"github.com/tallystick/tallystick/internal/web"
+)
+
+func newRun() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Run the daemon: collect on schedule until told to stop",
+		Long: `Collect on schedule, seal, judge, and serve /metrics, /healthz and /readyz.
+
+SIGTERM stops in good order. SIGHUP loads the configuration anew; a file that
+is not valid leaves the old configuration running, and
+tallystick_config_reload_success drops to 0.`,
+		Args: noArguments,
+	}
+	path := configFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		file, err := loadConfig(cmd.Context(), *path)
+		if err != nil {
+			return err
+		}
+		log, err := telemetry.NewLogger(file.Config.Log.Format, file.Config.Log.Level, cmd.ErrOrStderr(), isTerminal(cmd.ErrOrStderr()))
+		if err != nil {
+			return err
+		}
+		d := &daemon{path: *path, log: log}
+		return d.run(cmd.Context(), file)
+	}
+	return cmd
+}
+
+// daemon runs one agent after another: a new one for each configuration.
+type daemon struct {
+	path     string
+	log      *zap.Logger
+	gatherer atomic.Pointer[prometheus.Registry] // of the present agent
+	ready    atomic.Bool
+}
+
+// Gather gives the metrics of the present agent.
+func (d *daemon) Gather() (families []*dto.MetricFamily, err error) {
+	if g := d.gatherer.Load(); g != nil {
+		return g.Gather()
+	}
+	return nil, nil
+}
+
+func (d *daemon) isReady() error {
+	if !d.ready.Load() {
+		return errors.New("the state is being rebuilt from the ledger")
+	}
+	return nil
+}
+
+func (d *daemon) run(ctx context.Context, file *config.File) error {
+	listener, err := web.Listen(file.Config.HTTP.Listen)
+	if err != nil {
+		return err
+	}
+	serve, stop := context.WithCancel(context.WithoutCancel(ctx))
+	server := &web.Server{Metrics: d, Ready: d.isReady, Log: d.log}
+	served := make(chan error, 1)
+	go func() { served <- server.Run(serve, listener) }()
+
+	reloads := make(chan os.Signal, 1)
+	signal.Notify(reloads, syscall.SIGHUP)
+	defer signal.Stop(reloads)
+	err = d.agents(ctx, file, reloads, served)
+	stop()
+	if serveErr := <-served; err == nil {
+		err = serveErr
+	}
+	return err
+}
+
+// agents runs an agent until ctx ends, and a new one for each valid reload.
+func (d *daemon) agents(ctx context.Context, file *config.File, reloads <-chan os.Signal, served chan error) error {
+	event := evidence.EventStarted
+	for {
+		registry := prometheus.NewRegistry()
+		options, err := wire(ctx, file, event, d.log, registry)
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(options.Dir, 0o750); err != nil {
+			return fmt.Errorf("make the data directory: %w", err)
+		}
+		a, err := agent.Open(ctx, options)
+		if err != nil {
+			return err
+		}
+		options.Metrics.BuildInfo(buildVersion(), buildRevision())
+		options.Metrics.ConfigReload(true)
+		d.gatherer.Store(registry)
+		d.ready.Store(true)
+		d.log.Info("agent started", zap.String("dir", options.Dir), zap.String("version", options.Program.Version),
+			zap.String("verifier_key", options.Signer.VerifierKey()), zap.String("configuration", string(file.Digest)))
+
+		next, reason, err := d.runAgent(ctx, a, file, options.Metrics, reloads, served)
+		d.ready.Store(false)
+		if closeErr := a.Close(ctx, reason); err == nil {
+			err = closeErr
+		}
+		d.log.Info("agent stopped", zap.String("reason", reason))
+		if err != nil || next == nil {
+			return err
+		}
+		file, event = next, evidence.EventReloaded
+	}
+}
+
+// runAgent runs one agent until ctx ends, it fails, or a valid configuration
+// takes its place, which it then gives.
+func (d *daemon) runAgent(ctx context.Context, a *agent.Agent, file *config.File, m *telemetry.Metrics, reloads <-chan os.Signal, served chan error) (*config.File, string, error) {
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(running) }()
+	for {
+		select {
+		case err := <-ended:
+			return nil, "stopped", err
+		case err := <-served:
+			stop()
+			served <- err // for the end of run
+			return nil, "the HTTP listener failed", errors.Join(err, <-ended)
+		case <-reloads:
+			next, err := loadConfig(ctx, d.path)
+			if err == nil && next.Config.HTTP.Listen != file.Config.HTTP.Listen {
+				err = errors.New("http.listen can not change while the daemon runs: restart it")
+			}
+			if err != nil {
+				m.ConfigReload(false)
+				d.log.Error("configuration not reloaded; the old one stays in force", zap.Error(err))
+				continue
+			}
+			stop()
+			return next, "configuration reloaded", <-ended
+		}
+	}
+}

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// format is the value of --output.
+type format string
+
+const (
+	asTable format = "table"
+	asJSON  format = "json"
+	asCSV   format = "csv"
+)
+
+func (f *format) String() string { return string(*f) }
+func (*format) Type() string     { return "FORMAT" }
+
+func (f *format) Set(s string) error {
+	switch format(s) {
+	case asTable, asJSON, asCSV:
+		*f = format(s)
+		return nil
+	default:
+		return fmt.Errorf("use table, json or csv")
+	}
+}
+
+// outputFlag adds --output to a command.
+func outputFlag(cmd *cobra.Command) *format {
+	f := asTable
+	cmd.Flags().VarP(&f, "output", "o", "table for people; json or csv for programs")
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(
+		[]string{string(asTable), string(asJSON), string(asCSV)}, cobra.ShellCompDirectiveNoFileComp)))
+	return &f
+}
+
+// listing is something to print in any format.
+type listing struct {
+	header []string
+	rows   [][]string
+	value  any // for JSON
+}
+
+func (l listing) print(w io.Writer, f format) error {
+	switch f {
+	case asJSON:
+		e := json.NewEncoder(w)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		return e.Encode(l.value)
+	case asCSV:
+		c := csv.NewWriter(w)
+		if err := c.Write(l.header); err != nil {
+			return err
+		}
+		for _, row := range l.rows {
+			safe := make([]string, len(row))
+			for i, cell := range row {
+				safe[i] = plain(cell)
+			}
+			if err := c.Write(safe); err != nil {
+				return err
+			}
+		}
+		c.Flush()
+		return c.Error()
+	default:
+		t := table.NewWriter()
+		t.SetStyle(style())
+		if width := terminalWidth(w); width > 0 {
+			t.Style().Size.WidthMax = width
+			t.SetColumnConfigs([]table.ColumnConfig{{
+				Number: len(l.header), WidthMax: lastColumn(l, width), WidthMaxEnforcer: text.WrapSoft,
+			}})
+		}
+		t.AppendHeader(cells(l.header))
+		for _, row := range l.rows {
+			t.AppendRow(cells(row))
+		}
+		_, err := fmt.Fprintln(w, t.Render())
+		return err
+	}
+}
+
+// plain keeps a spreadsheet from taking a cell for a formula.
+// Source: OWASP, CSV injection.
+func plain(cell string) string {
+	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+		return "'" + cell
+	}
+	return cell
+}
+
+func style() table.Style {
+	s := table.StyleLight
+	s.Options = table.OptionsNoBordersAndSeparators
+	s.Format.Header = text.FormatUpper
+	return s
+}
+
+func cells(row []string) table.Row {
+	out := make(table.Row, len(row))
+	for i, c := range row {
+		out[i] = c
+	}
+	return out
+}
+
+// lastColumn gives the width that is left for the last column, which holds the
+// sentences.
+func lastColumn(l listing, width int) int {
+	for i := range len(l.header) - 1 {
+		widest := len(l.header[i])
+		for _, row := range l.rows {
+			widest = max(widest, text.StringWidthWithoutEscSequences(row[i]))
+		}
+		width -= widest + 2
+	}
+	return max(width-2, 30)
+}
+
+// terminalWidth gives the columns of a terminal, 0 when w is none.
+func terminalWidth(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// when prints a time for people; the zero time is a dash.
+func when(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format("2006-01-02 15:04:05Z")
+}

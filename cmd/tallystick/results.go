@@ -1,0 +1,159 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tallystick/tallystick/evidence"
+)
+
+func newResults() *cobra.Command {
+	var filter struct{ control, check, account, status []string }
+	var all, failOnFail bool
+	cmd := &cobra.Command{
+		Use:   "results",
+		Short: "Show the newest verdict of every check on every resource",
+		Long: `Show the newest verdicts from the ledger. The table sums up each control and
+lists what does not pass; --all lists every verdict. JSON and CSV always hold
+every verdict that the filters leave.`,
+		Args: noArguments,
+	}
+	dir := dirFlags(cmd)
+	output := outputFlag(cmd)
+	cmd.Flags().StringSliceVar(&filter.control, "control", nil, "only these controls")
+	cmd.Flags().StringSliceVar(&filter.check, "check", nil, "only these checks")
+	cmd.Flags().StringSliceVar(&filter.account, "account", nil, "only these accounts")
+	cmd.Flags().StringSliceVar(&filter.status, "status", nil, "only these: pass, fail, unknown, not_applicable")
+	cmd.Flags().BoolVar(&all, "all", false, "list passing and not applicable resources too")
+	cmd.Flags().BoolVar(&failOnFail, "fail-on-fail", false, "exit with 4 when a check fails")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		for _, s := range filter.status {
+			if !slices.Contains(evidence.Statuses(), evidence.Status(s)) {
+				return fmt.Errorf("--status %q is not a status; use pass, fail, unknown or not_applicable", s)
+			}
+		}
+		state, store, _, err := dir.open(cmd.Context())
+		if err != nil {
+			return err
+		}
+		wants := func(list []string, v string) bool { return len(list) == 0 || slices.Contains(list, v) }
+		verdicts := []evidence.Verdict{}
+		for v, err := range state.Verdicts(store) {
+			if err != nil {
+				return err
+			}
+			if wants(filter.control, v.Control) && wants(filter.check, v.Check) && wants(filter.account, v.Account) && wants(filter.status, string(v.Status)) {
+				verdicts = append(verdicts, v)
+			}
+		}
+		if err := printVerdicts(cmd.OutOrStdout(), *output, verdicts, all || len(filter.status) > 0); err != nil {
+			return err
+		}
+		if *output == asTable && state.Simulated {
+			warnSimulated(cmd.ErrOrStderr())
+		}
+		return failing(failOnFail, verdicts)
+	}
+	return cmd
+}
+
+// failing gives exit code 4 when asked to and some verdict is a fail.
+func failing(asked bool, verdicts []evidence.Verdict) error {
+	if asked && slices.ContainsFunc(verdicts, func(v evidence.Verdict) bool { return v.Status == evidence.Fail }) {
+		return exitError{code: exitFailing}
+	}
+	return nil
+}
+
+func warnSimulated(w io.Writer) {
+	fmt.Fprintln(w, "\nSIMULATED CLOCK: these records were made by a demo or a simulation. They are not evidence.")
+}
+
+func printVerdicts(w io.Writer, f format, verdicts []evidence.Verdict, all bool) error {
+	slices.SortStableFunc(verdicts, func(a, b evidence.Verdict) int {
+		return cmp.Or(cmp.Compare(a.Control, b.Control), cmp.Compare(a.Check, b.Check), cmp.Compare(a.Account, b.Account),
+			cmp.Compare(a.Region, b.Region), cmp.Compare(a.Resource, b.Resource))
+	})
+	if f != asTable {
+		return verdictListing(verdicts).print(w, f)
+	}
+	if err := controlSummary(verdicts).print(w, f); err != nil {
+		return err
+	}
+	shown := verdicts
+	if !all {
+		shown = nil
+		for _, v := range verdicts {
+			if v.Status == evidence.Fail || v.Status == evidence.Unknown {
+				shown = append(shown, v)
+			}
+		}
+	}
+	if len(shown) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(shown, func(a, b evidence.Verdict) int {
+		return cmp.Compare(slices.Index(evidence.Statuses(), a.Status), slices.Index(evidence.Statuses(), b.Status))
+	})
+	l := listing{header: []string{"status", "check", "account", "resource", "reason"}}
+	for _, v := range shown {
+		l.rows = append(l.rows, []string{string(v.Status), v.Check, v.Account, where(v), v.Reason})
+	}
+	if _, err := fmt.Fprintln(w); err != nil {
+		return err
+	}
+	return l.print(w, f)
+}
+
+// where names the resource of a verdict for people.
+func where(v evidence.Verdict) string {
+	if v.Resource != evidence.Population {
+		return v.Resource
+	}
+	if v.Region == "" {
+		return "every " + v.Kind
+	}
+	return "every " + v.Kind + " in " + v.Region
+}
+
+func verdictListing(verdicts []evidence.Verdict) listing {
+	l := listing{
+		header: []string{"check", "control", "provider", "account", "region", "kind", "resource", "status", "basis", "reason", "as_of"},
+		value:  verdicts,
+	}
+	for _, v := range verdicts {
+		asOf := ""
+		if v.AsOf != nil {
+			asOf = v.AsOf.Format(time.RFC3339)
+		}
+		l.rows = append(l.rows, []string{
+			v.Check, v.Control, v.Provider, v.Account, v.Region, v.Kind, v.Resource, string(v.Status), string(v.Basis), v.Reason, asOf,
+		})
+	}
+	return l
+}
+
+// controlSummary counts the verdicts of each control. Verdicts must be sorted.
+func controlSummary(verdicts []evidence.Verdict) listing {
+	l := listing{header: []string{"control", "checks", "fail", "unknown", "pass", "not applicable"}}
+	for start := 0; start < len(verdicts); {
+		control, seen := verdicts[start].Control, map[string]bool{}
+		var n evidence.CheckCount
+		end := start
+		for ; end < len(verdicts) && verdicts[end].Control == control; end++ {
+			n.Add(verdicts[end].Status)
+			seen[verdicts[end].Check] = true
+		}
+		l.rows = append(l.rows, []string{
+			control, strconv.Itoa(len(seen)), strconv.Itoa(n.Fail), strconv.Itoa(n.Unknown), strconv.Itoa(n.Pass), strconv.Itoa(n.NotApplicable),
+		})
+		start = end
+	}
+	return l
+}

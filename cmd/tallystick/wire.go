@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/tallystick/tallystick/checks"
+	"github.com/tallystick/tallystick/checks/catalogue"
+	"github.com/tallystick/tallystick/collectors"
+	"github.com/tallystick/tallystick/collectors/aws"
+	"github.com/tallystick/tallystick/config"
+	"github.com/tallystick/tallystick/evidence"
+	"github.com/tallystick/tallystick/evidence/seal"
+	"github.com/tallystick/tallystick/internal/agent"
+	"github.com/tallystick/tallystick/internal/telemetry"
+)
+
+// This file is the only place that knows every part. Collectors and providers
+// are written out here; nothing registers itself.
+
+// known gives the names that a configuration may use.
+func known(ctx context.Context) (config.Known, error) {
+	estate, err := aws.New(ctx, aws.Settings{})
+	if err != nil {
+		return config.Known{}, err
+	}
+	var k config.Known
+	for _, c := range aws.Catalogue(estate) {
+		k.Collectors = append(k.Collectors, c.Spec().Name)
+		for _, call := range c.Spec().Calls {
+			service, _, _ := strings.Cut(call.Operation, ":")
+			if !slices.Contains(k.Services, service) {
+				k.Services = append(k.Services, service)
+			}
+		}
+	}
+	return k, nil
+}
+
+// loadConfig reads the configuration file, with all of its problems at once.
+func loadConfig(ctx context.Context, path string) (*config.File, error) {
+	k, err := known(ctx)
+	if err != nil {
+		return nil, err
+	}
+	file, err := config.Load(path, k)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := loadCatalogue(file); err != nil {
+		return nil, err
+	}
+	return file, nil
+}
+
+// loadCatalogue gives the checks in force: ours, the operator's, and the
+// parameters as changed.
+func loadCatalogue(file *config.File) (*checks.Catalogue, error) {
+	sources := []fs.FS{catalogue.FS()}
+	if file != nil {
+		for _, dir := range file.Config.Catalogue.Dirs {
+			if info, err := os.Stat(dir); err != nil {
+				return nil, file.Problem("catalogue.dirs", err.Error())
+			} else if !info.IsDir() {
+				return nil, file.Problem("catalogue.dirs", dir+" is not a directory")
+			}
+			sources = append(sources, os.DirFS(dir))
+		}
+	}
+	c, err := checks.Load(sources...)
+	if err != nil {
+		return nil, fmt.Errorf("load catalogue: %w", err)
+	}
+	if file == nil || len(file.Config.Catalogue.Parameters) == 0 {
+		return c, nil
+	}
+	overrides := make(map[string]map[string]checks.Override)
+	for check, parameters := range file.Config.Catalogue.Parameters {
+		overrides[check] = make(map[string]checks.Override)
+		for name, p := range parameters {
+			overrides[check][name] = checks.Override{Value: p.Value, Owner: p.Owner, Approver: p.Approver, Reason: p.Reason}
+		}
+	}
+	c, err = c.WithParameters(overrides)
+	if err != nil {
+		return nil, file.Problem("catalogue.parameters", err.Error())
+	}
+	return c, nil
+}
+
+// wire makes the options of an agent from a configuration.
+func wire(ctx context.Context, file *config.File, event string, log *zap.Logger, registry *prometheus.Registry) (agent.Options, error) {
+	c := file.Config
+	signer, err := seal.LoadKey(c.Evidence.Key)
+	if err != nil {
+		return agent.Options{}, err
+	}
+	rules, err := loadCatalogue(file)
+	if err != nil {
+		return agent.Options{}, err
+	}
+	var accounts []aws.Account
+	for _, a := range c.AWS.Accounts {
+		accounts = append(accounts, aws.Account{ID: a.ID, Role: a.Role, ExternalID: a.ExternalID})
+	}
+	estate, err := aws.New(ctx, aws.Settings{Accounts: accounts, Regions: c.AWS.Regions.Names, InFlight: c.Limits.InFlight})
+	if err != nil {
+		return agent.Options{}, err
+	}
+	metrics, err := telemetry.New(registry)
+	if err != nil {
+		return agent.Options{}, err
+	}
+	redaction, err := redactionKey(ctx, signer)
+	if err != nil {
+		return agent.Options{}, err
+	}
+	return agent.Options{
+		Dir:           c.Evidence.Dir,
+		Signer:        signer,
+		Providers:     []agent.Provider{awsProvider(estate, aws.Catalogue(estate))},
+		Catalogue:     rules,
+		Organization:  c.Organization,
+		PeriodStart:   c.Period.Start,
+		PeriodEnd:     c.Period.End,
+		Configuration: file.Raw,
+		Event:         event,
+		ScheduleFor:   c.ScheduleFor,
+		Zone:          c.Location(),
+		Limits:        limits(c),
+		Clock:         agent.SystemClock{},
+		Program:       program(),
+		Log:           log,
+		Metrics:       metrics,
+		RedactionKey:  redaction,
+	}, nil
+}
+
+func awsProvider(estate *aws.Estate, list []collectors.Collector) agent.Provider {
+	return agent.Provider{
+		Name:       aws.Provider,
+		Collectors: list,
+		Accounts:   estate.Accounts(),
+		Transport:  estate.Transport(),
+		Describe:   aws.Describe,
+	}
+}
+
+func limits(c config.Config) agent.Limits {
+	l := agent.Limits{InFlight: c.Limits.InFlight, Default: c.Limits.Rate[config.DefaultRate], Service: make(map[string]float64)}
+	for service, rate := range c.Limits.Rate {
+		if service != config.DefaultRate {
+			l.Service[service] = rate
+		}
+	}
+	return l
+}
+
+// redactionKey derives the key that salts redactions from the signing key, so
+// that equal values have equal hashes for whoever holds it, and nobody else
+// can try values out. Ed25519 signatures are deterministic (RFC 8032 section 5.1.6).
+func redactionKey(ctx context.Context, signer *seal.Signer) ([]byte, error) {
+	signature, err := signer.Sign(ctx, []byte("tallystick redaction key v1"))
+	if err != nil {
+		return nil, fmt.Errorf("derive redaction key: %w", err)
+	}
+	sum := sha256.Sum256(signature)
+	return sum[:], nil
+}
+
+// program says which program this is. A binary that can not be read has no
+// digest, which the records then show.
+func program() evidence.Agent {
+	a := evidence.Agent{Version: buildVersion()}
+	if digest, err := executableDigest(); err == nil {
+		a.Binary = digest
+	}
+	return a
+}
+
+func executableDigest() (_ evidence.Digest, err error) {
+	name, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	f, err := os.Open(name) //nolint:gosec // our own executable
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return evidence.Digest(hex.EncodeToString(h.Sum(nil))), nil
+}
