@@ -54,7 +54,7 @@ func readAnswer(resp *http.Response, limit int64) (answer, error) {
 	if resp.Body == nil { // transports other than net/http's may do so
 		return a, nil
 	}
-	defer resp.Body.Close() //nolint:errcheck // the body was read; there is nothing to lose
+	defer resp.Body.Close()
 	counted := &countingReader{r: resp.Body}
 	var r io.Reader = counted
 	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {

@@ -80,6 +80,7 @@ type Options struct {
 type Recorder struct {
 	options  Options
 	redactor *redactor
+	buffers  sync.Pool // of *entryBuffer
 
 	mu       sync.Mutex // guards everything below
 	broken   error      // the first error; nothing is let through after it
@@ -133,6 +134,7 @@ func NewRecorder(o Options) *Recorder {
 	return &Recorder{
 		options:  o,
 		redactor: newRedactor(o.Key, o.Sensitive),
+		buffers:  sync.Pool{New: func() any { return new(entryBuffer) }},
 		seen:     map[[8]byte]int{},
 		counts:   map[string]evidence.CallCount{},
 		offsets:  map[int64]int{},

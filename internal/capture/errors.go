@@ -48,6 +48,13 @@ const (
 	OtherFailure      Sort = "other"
 )
 
+func sorts() []Sort {
+	return []Sort{
+		ConnectionReset, ConnectionRefused, NameResolution, TLSFailure, TimedOut, Canceled,
+		TruncatedBody, MalformedBody, TooLarge, OtherFailure,
+	}
+}
+
 // ExchangeError is returned when there was no whole answer. The exchange was
 // kept under ID all the same.
 type ExchangeError struct {
@@ -126,6 +133,9 @@ func errorOf(f *Failure) error {
 		return io.ErrUnexpectedEOF
 	case TooLarge:
 		return errTooLarge
+	case MalformedBody:
+		return errMalformed
+	case TLSFailure, OtherFailure:
 	}
 	return errors.New(f.Message)
 }

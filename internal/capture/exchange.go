@@ -95,7 +95,7 @@ func (r *Recorder) begin(req *http.Request, labels Labels, sent []byte) (*Entry,
 			}
 		}
 	}
-	headers, fromHeaders := r.redactor.headers("request.header", h, keptInRequests)
+	headers, fromHeaders := r.redactor.headers("request.header", h, r.redactor.keptInRequests)
 
 	id := identityOf(req.Method, keptURL, req.Header.Get("X-Amz-Target"), body)
 	digest := id.digest(labels.Operation, labels.Region)
@@ -146,7 +146,7 @@ func (r *Recorder) answered(e *Entry, resp *http.Response, got answer) []byte {
 	if got.decoded || len(redactions) > 0 {
 		redactions = append(redactions, adjustIntegrity(h, len(body))...)
 	}
-	headers, fromHeaders := r.redactor.headers("response.header", h, keptInResponses)
+	headers, fromHeaders := r.redactor.headers("response.header", h, r.redactor.keptInResponses)
 	e.Redactions = append(append(e.Redactions, fromHeaders...), redactions...)
 	e.RequestID = requestID(headers)
 	sum := sha256.Sum256(body)

@@ -208,3 +208,27 @@ func TestAbortAndClose(t *testing.T) {
 		t.Errorf("RoundTrip after Close gives %v", err)
 	}
 }
+
+// An exchange that is under way when the recorder ends is not kept, and so
+// must not seem to have worked.
+func TestAbortDuringAnExchange(t *testing.T) {
+	asked, release := make(chan struct{}), make(chan struct{})
+	url := serve(t, func(http.ResponseWriter, *http.Request) {
+		close(asked)
+		<-release
+	})
+	f := &files{}
+	r := capture.NewRecorder(capture.Options{Create: f.create})
+	failed := make(chan error)
+	go func() {
+		_, err := get(t, r.Transport(base(t)), url)
+		failed <- err
+	}()
+	<-asked
+	r.Abort()
+	close(release)
+	var w *capture.WriteError
+	if err := <-failed; !errors.As(err, &w) || f.created > 0 {
+		t.Errorf("error %v, %d files created", err, f.created)
+	}
+}

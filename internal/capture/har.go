@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 )
@@ -202,8 +201,6 @@ func header(pairs []Pair, name string) string {
 // entryBuffer holds one encoded entry. It is reused.
 type entryBuffer struct{ bytes.Buffer }
 
-var buffers = sync.Pool{New: func() any { return new(entryBuffer) }}
-
 // encode writes e on one line, without the newline.
 func (b *entryBuffer) encode(e *Entry) error {
 	b.Reset()
@@ -214,11 +211,4 @@ func (b *entryBuffer) encode(e *Entry) error {
 	}
 	b.Truncate(b.Len() - 1)
 	return nil
-}
-
-// release gives the buffer back, unless one large answer made it large.
-func (b *entryBuffer) release() {
-	if b.Cap() <= 1<<20 {
-		buffers.Put(b)
-	}
 }

@@ -70,12 +70,6 @@ func isIntegrity(name string) bool {
 	return slices.ContainsFunc(integrityPrefixes, func(p string) bool { return strings.HasPrefix(name, p) })
 }
 
-// The lists as sets, made once and never changed.
-var (
-	keptInRequests  = headerSet(requestHeaders)
-	keptInResponses = headerSet(responseHeaders)
-)
-
 // headerSet makes a set of header names.
 func headerSet(names []string) map[string]bool {
 	set := make(map[string]bool, len(names))

@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -169,6 +170,8 @@ func (e *Entry) check() error {
 	}
 	s := e.Response.Status
 	switch {
+	case e.Error != nil && !slices.Contains(sorts(), e.Error.Sort):
+		return fmt.Errorf("_error.sort %q: must be one of %v", e.Error.Sort, sorts())
 	case s == 0 && e.Error == nil:
 		return errors.New("response.status is missing, and so is _error")
 	case s != 0 && (s < 100 || s > 599):

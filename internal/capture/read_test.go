@@ -32,6 +32,7 @@ func TestReadIsStrict(t *testing.T) {
 		{"relative url", `{"log":{"version":"1.2","entries":[` + entry + `,{"request":{"method":"GET","url":"/x"},"response":{"status":200}}]}}`, `entry 2: request.url "/x"`},
 		{"no status", `{"log":{"version":"1.2","entries":[` + strings.Replace(entry, "200", "0", 1) + `]}}`, "response.status"},
 		{"impossible status", `{"log":{"version":"1.2","entries":[` + strings.Replace(entry, "200", "1200", 1) + `]}}`, "1200"},
+		{"unknown failure", `{"log":{"version":"1.2","entries":[` + strings.Replace(entry, `{"request"`, `{"_error":{"sort":"reset","message":"m"},"request"`, 1) + `]}}`, `_error.sort "reset"`},
 		{"moving without a start", `{"log":{"version":"1.2","entries":[` + strings.Replace(entry, `{"request"`, `{"_moving":["x"],"request"`, 1) + `]}}`, "startedDateTime"},
 	}
 	for _, tt := range tests {
@@ -47,7 +48,10 @@ func TestReadIsStrict(t *testing.T) {
 	}
 	two := `{"log":{"version":"1.2","entries":[` + entry + `,` + entry + `]}}`
 	n := 0
-	for range capture.Read(strings.NewReader(two)) {
+	for _, err := range capture.Read(strings.NewReader(two)) {
+		if err != nil {
+			t.Error(err)
+		}
 		n++
 		break
 	}

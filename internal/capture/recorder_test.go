@@ -173,12 +173,13 @@ func TestRecorderDecodesGzip(t *testing.T) {
 	const body = `{"Owner":"x"}`
 	tests := []struct {
 		name, accept string
-		cut          int
+		cut, flip    int // bytes to leave out, or to change, counted from the end
 		sort         capture.Sort
 	}{
 		{name: "the transport asks"},
 		{name: "the client asks", accept: "gzip"},
 		{name: "the client asks and gets less", accept: "gzip", cut: 6, sort: capture.TruncatedBody},
+		{name: "the client asks and gets another checksum", accept: "gzip", flip: 5, sort: capture.MalformedBody},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -187,6 +188,9 @@ func TestRecorderDecodesGzip(t *testing.T) {
 				g := gzip.NewWriter(&z)
 				_, _ = io.WriteString(g, body)
 				_ = g.Close()
+				if tt.flip > 0 {
+					z.Bytes()[z.Len()-tt.flip] ^= 1
+				}
 				w.Header().Set("Content-Encoding", "gzip")
 				w.Header().Set("X-Amz-Crc32", "1")
 				_, _ = w.Write(z.Bytes()[:z.Len()-tt.cut])

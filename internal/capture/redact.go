@@ -48,6 +48,8 @@ type redactor struct {
 	// declared says that the collector declared sensitive fields, so that a
 	// body which can not be scanned must be withheld.
 	declared bool
+	// The headers that are kept, by canonical name.
+	keptInRequests, keptInResponses map[string]bool
 }
 
 func newRedactor(key []byte, declared []string) *redactor {
@@ -55,6 +57,9 @@ func newRedactor(key []byte, declared []string) *redactor {
 		names:    newNames(declared),
 		macs:     sync.Pool{New: func() any { return hmac.New(sha256.New, key) }},
 		declared: len(declared) > 0,
+
+		keptInRequests:  headerSet(requestHeaders),
+		keptInResponses: headerSet(responseHeaders),
 	}
 }
 

@@ -226,7 +226,7 @@ type brokenBody struct {
 
 func (b *brokenBody) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
-	if err == io.EOF { //nolint:errorlint // io.Reader returns io.EOF itself
+	if err == io.EOF {
 		err = b.err
 	}
 	return n, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -100,9 +101,29 @@ func TestReplayEquality(t *testing.T) {
 			t.Errorf("entry %d was kept as %s %s, then as %s %s", i, a[i].ID, a[i].Response.Content.Text, b[i].ID, b[i].Response.Content.Text)
 		}
 	}
+	if !strings.Contains(fmt.Sprint(a[1].Redactions), "response.body/Secret") {
+		t.Errorf("redactions %v", a[1].Redactions)
+	}
+	for i := range a {
+		if x, y := answerRedactions(a[i]), answerRedactions(b[i]); x != y {
+			t.Errorf("entry %d has the redactions %s, then %s", i, x, y)
+		}
+	}
 	if a[1].ID == a[3].ID || strings.TrimSuffix(a[1].ID, ".1") != strings.TrimSuffix(a[2].ID, ".2") {
 		t.Errorf("ids %s, %s (the same request again), %s (another operation)", a[1].ID, a[2].ID, a[3].ID)
 	}
+}
+
+// answerRedactions gives what was taken out of the answer's body. Of headers,
+// a replay has only those that were kept, and their length is true already.
+func answerRedactions(e capture.Entry) string {
+	var b strings.Builder
+	for _, r := range e.Redactions {
+		if strings.HasPrefix(r.Place, "response.") && r.Place != "response.header.content-length" {
+			fmt.Fprintln(&b, r)
+		}
+	}
+	return b.String()
 }
 
 func open(t *testing.T, o capture.ReplayOptions, entries string) *capture.Replayer {
@@ -151,6 +172,62 @@ func TestReplayFixture(t *testing.T) {
 	}
 	_, err = get(t, r, "https://logs.s3.eu-west-1.amazonaws.com/?logging")
 	wantFailure(t, err, capture.ConnectionReset)
+}
+
+// Everything of a request tells it from others: requests are asked for in
+// another order than they were recorded in.
+func TestReplayTellsRequestsApart(t *testing.T) {
+	type q struct{ method, url, body, target string }
+	different := []q{
+		{method: "GET", url: "https://a.example.com/"},
+		{method: "HEAD", url: "https://a.example.com/"},
+		{method: "GET", url: "https://b.example.com/"},
+		{method: "GET", url: "https://a.example.com:8443/"},
+		{method: "GET", url: "https://a.example.com/x"},
+		{method: "GET", url: "https://a.example.com/?marker=1"},
+		{method: "GET", url: "https://a.example.com/?marker=2"},
+		{method: "GET", url: "https://a.example.com/?a=1&a=2"},
+		{method: "GET", url: "https://a.example.com/?a=2&a=1"},
+		{method: "POST", url: "https://a.example.com/", body: "Action=A"},
+		{method: "POST", url: "https://a.example.com/", body: "Action=B"},
+		{method: "POST", url: "https://a.example.com/", body: `{"a":1}`},
+		{method: "POST", url: "https://a.example.com/", body: `{"a":"1"}`},
+		{method: "POST", url: "https://a.example.com/", body: `{"a":9007199254740993}`},
+		{method: "POST", url: "https://a.example.com/", body: `{"a":9007199254740992}`},
+		{method: "POST", url: "https://a.example.com/", body: `{}`, target: "S.A"},
+		{method: "POST", url: "https://a.example.com/", body: `{}`, target: "S.B"},
+		{method: "POST", url: "https://a.example.com/", body: `<a/>`},
+	}
+	var entries []string
+	for i, d := range different {
+		entries = append(entries, fmt.Sprintf(`{"request":{"method":%q,"url":%q,"headers":[{"name":"x-amz-target","value":%q}],"postData":{"text":%q}},
+			"response":{"status":200,"headers":[{"name":"Server","value":"%d"}]}}`, d.method, d.url, d.target, d.body, i))
+	}
+	r := open(t, capture.ReplayOptions{}, strings.Join(entries, ","))
+	for i, d := range slices.Backward(different) {
+		resp, err := send(t, r, d.method, d.url, d.body, "X-Amz-Target", d.target)
+		if err != nil || resp.Header.Get("Server") != fmt.Sprint(i) {
+			t.Errorf("%+v is answered by %v, %v, want %d", d, resp, err, i)
+		}
+	}
+}
+
+// Entries are written as exchanges end; answers go out as they began.
+func TestReplayOrder(t *testing.T) {
+	entry := `{"_id":"0123456789abcdef.%d","request":{"method":"GET","url":"https://example.com/"},"response":{"status":200,"content":{"text":"%d"}}}`
+	var entries []string
+	for _, n := range []int{2, 10, 1, 3} {
+		entries = append(entries, fmt.Sprintf(entry, n, n))
+	}
+	r := open(t, capture.ReplayOptions{}, strings.Join(entries, ","))
+	var got []string
+	for range entries {
+		resp, err := get(t, r, "https://example.com/")
+		got = append(got, text(t, resp, err))
+	}
+	if fmt.Sprint(got) != "[1 2 3 10]" {
+		t.Errorf("answers come in the order %v", got)
+	}
 }
 
 func TestReplayOfWhatIsNotRecorded(t *testing.T) {

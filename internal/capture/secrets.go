@@ -62,7 +62,7 @@ func secretPatterns() []secretPattern {
 // secrets of unknown shape, and it can be wrong about what it finds. Findings
 // come in order of offset.
 func ScanSecrets(r io.Reader) ([]Finding, error) {
-	const window, overlap = 256 << 10, 8 << 10
+	const window, overlap = 64 << 10, 8 << 10
 	patterns := secretPatterns()
 	var findings []Finding
 	buf := make([]byte, 0, window)

@@ -11,8 +11,12 @@ import (
 
 // keep writes one exchange and counts it.
 func (r *Recorder) keep(e *Entry, label string, wire int64, offset *time.Duration) error {
-	buf := buffers.Get().(*entryBuffer)
-	defer buf.release()
+	buf := r.buffers.Get().(*entryBuffer)
+	defer func() {
+		if buf.Cap() <= 1<<20 { // one large answer must not make it large for good
+			r.buffers.Put(buf)
+		}
+	}()
 	if err := buf.encode(e); err != nil {
 		return r.fail(fmt.Errorf("encode exchange %s: %w", e.ID, err))
 	}
