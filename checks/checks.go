@@ -14,7 +14,7 @@
 //	account   the account of the scope
 //	region    the region of the resource; empty for a global one
 //	params.X  the parameter X of the check
-//	now       the time of the evaluation
+//	now       the time at which the kind was collected
 //	NAME      one for each join: an object, or null when there is no match;
 //	          a list when the join says many
 //
@@ -22,6 +22,9 @@
 // lists and sets extensions, and four of our own: days(n) and hours(n) are
 // durations; oneOf(value, list) is the value, or an error when the list does
 // not have it; undecided(text) is an error, and the text becomes the reason.
+// In two places rules are stricter than CEL: comparing values of different
+// types, unless one is null, is an error and not false, and so is has(x.f)
+// where x is not an object.
 //
 // # Unknown
 //

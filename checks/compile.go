@@ -7,10 +7,8 @@ import (
 	"strings"
 
 	"cel.dev/cel-go/cel"
-	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
-	"cel.dev/cel-go/ext"
 )
 
 // The names of the variables of every rule.
@@ -143,7 +141,6 @@ func (c *compiler) parameters(r *rule) {
 }
 
 func (c *compiler) joins(r *rule) {
-	object := cel.MapType(cel.StringType, cel.DynType)
 	for i, j := range r.check.Joins {
 		part := fmt.Sprintf("joins[%d]", i)
 		compiled := join{Join: j}
@@ -164,11 +161,9 @@ func (c *compiler) joins(r *rule) {
 			c.fault(part+".name", "the name %q is taken", j.Name)
 			continue
 		}
-		t := object
+		t := cel.DynType // an object or null
 		if j.Many {
-			t = cel.ListType(object)
-		} else {
-			t = cel.DynType // an object or null
+			t = cel.ListType(cel.MapType(cel.StringType, cel.DynType))
 		}
 		c.extend(part, []cel.EnvOption{cel.Variable(j.Name, t)})
 		c.tracked[j.Name] = denotes{variable: j.Name, list: j.Many}
@@ -229,6 +224,10 @@ func (c *compiler) expression(part, source string, want *cel.Type, reads depende
 		program: program,
 		paths:   readsOf(checked.NativeRep().Expr(), c.tracked, c.shows),
 	}
+	if reads == nil {
+		e.idents = idents(checked.NativeRep())
+		return e
+	}
 	e.idents = map[string]bool{}
 	for _, kind := range c.kinds {
 		folded, err := c.fold(checked, kind)
@@ -237,10 +236,7 @@ func (c *compiler) expression(part, source string, want *cel.Type, reads depende
 			return nil
 		}
 		maps.Copy(e.idents, idents(folded.NativeRep()))
-		if reads != nil {
-			readsOf(folded.NativeRep().Expr(), c.tracked, reads.of(kind))
-		}
+		readsOf(folded.NativeRep().Expr(), c.tracked, reads.of(kind))
 	}
 	return e
 }
-

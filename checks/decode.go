@@ -163,7 +163,7 @@ func (d *decoder) value(keep bool, depth int) (any, error) {
 	case c == 'n':
 		return nil, d.word("null")
 	case c == '-' || c >= '0' && c <= '9':
-		return d.number()
+		return d.number(keep)
 	}
 	return nil, d.fault("unexpected byte")
 }
@@ -209,7 +209,7 @@ func (d *decoder) str() ([]byte, error) {
 }
 
 // number reads a number. Source: RFC 8259 section 6.
-func (d *decoder) number() (any, error) {
+func (d *decoder) number(keep bool) (any, error) {
 	start, whole := d.i, true
 	if d.b[d.i] == '-' {
 		d.i++
@@ -236,6 +236,9 @@ func (d *decoder) number() (any, error) {
 		if !d.digits() {
 			return nil, d.fault("number")
 		}
+	}
+	if !keep {
+		return nil, nil
 	}
 	text := string(d.b[start:d.i])
 	if whole {

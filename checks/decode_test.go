@@ -18,8 +18,10 @@ func TestDecodeBody(t *testing.T) {
 		{` { "a" : 1 , "b" : [ true , null , "x" ] } `, all, map[string]any{"a": int64(1), "b": []any{true, nil, "x"}}},
 		{`{"a":1,"b":{"c":2}}`, fields{names: map[string]bool{"b": true}}, map[string]any{"b": map[string]any{"c": int64(2)}}},
 		{`{"a":1}`, fields{}, nil},
-		{`{"n":9223372036854775807,"m":-1,"f":1.5,"e":1e3,"g":9223372036854775808}`, all,
-			map[string]any{"n": int64(9223372036854775807), "m": int64(-1), "f": 1.5, "e": 1000.0, "g": 9223372036854775808.0}},
+		{
+			`{"n":9223372036854775807,"m":-1,"f":1.5,"e":1e3,"g":9223372036854775808}`, all,
+			map[string]any{"n": int64(9223372036854775807), "m": int64(-1), "f": 1.5, "e": 1000.0, "g": 9223372036854775808.0},
+		},
 		{`{"s":"a\"b\\cé\ud83d\ude00/\n"}`, all, map[string]any{"s": "a\"b\\cé😀/\n"}},
 		{`{"a":1,"a":2}`, all, map[string]any{"a": int64(2)}},
 		{`{"a":[],"b":{}}`, all, map[string]any{"a": []any{}, "b": map[string]any{}}},

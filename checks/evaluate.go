@@ -22,21 +22,19 @@ type Facts struct {
 	Observations iter.Seq2[evidence.Observation, error]
 	// Gaps are what could not be read. Those of other kinds are ignored.
 	Gaps []evidence.Gap
-	// At is when the facts were collected. It matters only with Input.MaxAge.
+	// At is when the facts were collected: the value of `now` in rules over
+	// resources of this kind. Judging old facts by a later time would turn our
+	// own silence into a verdict on freshness. Zero stands for Input.Now.
 	At time.Time
 }
 
 // Input is everything that an evaluation looks at.
 type Input struct {
 	Scope evidence.Scope
-	Now   time.Time // the value of `now` in every rule
+	Now   time.Time // the value of `now` for facts that have no time of their own
 
 	// Kinds holds the facts by kind. A kind that is not here was not collected.
 	Kinds map[string]Facts
-
-	// MaxAge, unless it is 0, is the age beyond which facts count as not
-	// collected: a rule on freshness would otherwise judge our own silence.
-	MaxAge time.Duration
 }
 
 // Evaluate judges the facts by the checks that which names, or by all checks
@@ -130,7 +128,7 @@ func alike(r *rule, later []*rule) []*rule {
 // evaluation is one call of Evaluate.
 type evaluation struct {
 	in      Input
-	now     ref.Val
+	now     ref.Val // for the kind that is being judged
 	account ref.Val
 	indexes map[indexKey]*index
 	needed  map[string]fields // of each joined kind, over all rules
@@ -142,10 +140,6 @@ func (ev *evaluation) facts(kind string) (Facts, string) {
 	f, ok := ev.in.Kinds[kind]
 	if !ok {
 		return Facts{}, kind + " was not collected"
-	}
-	if ev.in.MaxAge > 0 && ev.in.Now.Sub(f.At) > ev.in.MaxAge {
-		return Facts{}, fmt.Sprintf("%s was last collected at %s, more than %s ago",
-			kind, f.At.UTC().Format(time.RFC3339), ev.in.MaxAge)
 	}
 	return f, ""
 }
@@ -245,6 +239,10 @@ func (ev *evaluation) kind(ctx context.Context, kind string, facts Facts, gaps g
 	if err != nil {
 		return false, fmt.Errorf("read observations of %s in %s: %w", kind, ev.in.Scope, err)
 	}
+	ev.now = types.Timestamp{Time: ev.in.Now.UTC()}
+	if !facts.At.IsZero() {
+		ev.now = types.Timestamp{Time: facts.At.UTC()}
+	}
 	seen := len(unseen) > 0
 	pending := mergeHoles(append(unseen, holes...))
 	flush := func(before *evidence.Observation) error {
@@ -274,9 +272,13 @@ func (ev *evaluation) kind(ctx context.Context, kind string, facts Facts, gaps g
 			if err := flush(&o); err != nil {
 				return false, err
 			}
-			body, bodyErr := decodeBody(o.Body, want)
+			body, err := decodeBody(o.Body, want)
+			broken := ""
+			if err != nil {
+				broken = err.Error()
+			}
 			for _, r := range rules {
-				v, err := ev.judge(r, o, body, bodyErr, gaps)
+				v, err := ev.judge(r, o, body, broken, gaps)
 				if err != nil {
 					return false, err
 				}

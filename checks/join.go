@@ -2,6 +2,7 @@ package checks
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -152,11 +153,13 @@ func (ev *evaluation) resolve(r *rule, j join, row *row) error {
 		row.unknown(cause{text: ix.missing}, j.Name)
 		return nil
 	}
-	matches, ok := ix.all, true
+	matches := ix.all
 	if j.equals != nil {
-		if matches, ok = ix.lookup(j, row); !ok {
+		found, ok := ix.lookup(j, row)
+		if !ok {
 			return nil
 		}
+		matches = found
 	}
 	if j.In == "region" {
 		matches = slices.DeleteFunc(slices.Clone(matches), func(m *joined) bool {
@@ -265,9 +268,7 @@ func (row *row) setList(r *rule, j join, matches []*joined) {
 // covers and the rule reads.
 func (row *row) masked(j join, m *joined, reads fields) map[string]any {
 	body := make(map[string]any, len(m.body)+1)
-	for k, v := range m.body {
-		body[k] = v
-	}
+	maps.Copy(body, m.body)
 	names := reads.names
 	if !m.whole {
 		names = map[string]bool{}

@@ -2,17 +2,12 @@ package checks
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
-	"cel.dev/cel-go/common/types/ref"
-	"cel.dev/cel-go/interpreter"
 
 	"github.com/tallystick/tallystick/evidence"
 )
@@ -120,13 +115,13 @@ func (row *row) placeholder(c cause, path ...string) *types.Unknown {
 	return types.NewUnknown(row.ids, t)
 }
 
-// judge gives the verdict of one rule on one observation. bodyErr is why its
-// body could not be decoded.
-func (ev *evaluation) judge(r *rule, o evidence.Observation, body map[string]any, bodyErr error, gaps gapSet) (evidence.Verdict, error) {
+// judge gives the verdict of one rule on one observation. broken says why its
+// body could not be decoded, if so.
+func (ev *evaluation) judge(r *rule, o evidence.Observation, body map[string]any, broken string, gaps gapSet) (evidence.Verdict, error) {
 	v := ev.verdict(r, o.Kind, o.Region, o.ID)
 	v.AsOf = o.AsOf
-	if bodyErr != nil {
-		return undecided(v, cause{text: "the observation can not be understood: " + bodyErr.Error()}), nil
+	if broken != "" {
+		return undecided(v, cause{text: "the observation can not be understood: " + broken}), nil
 	}
 	row := &row{rule: r, kind: o.Kind, region: o.Region, body: body, ev: ev}
 	if len(r.joins) > 0 {
@@ -215,4 +210,3 @@ func (row *row) test(e *expression) (bool, *cause) {
 	c := row.why(e, val, err)
 	return false, &c
 }
-

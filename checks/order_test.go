@@ -1,5 +1,15 @@
 package checks
 
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tallystick/tallystick/evidence"
+)
+
 // Verdicts come by check, region and resource, however the checks share kinds.
 func TestEvaluateOrder(t *testing.T) {
 	several := strings.Replace(boxCheck("c-both", "resource.Shut"), "[aws.box]", "[aws.box, aws.crate]", 1)

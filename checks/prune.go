@@ -1,5 +1,14 @@
 package checks
 
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
+)
+
 // fold puts the kind and the values of the parameters in, so that what they
 // switch off does not count as read.
 func (c *compiler) fold(checked *cel.Ast, kind string) (*cel.Ast, error) {

@@ -1,5 +1,19 @@
 package checks
 
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/interpreter"
+
+	"github.com/tallystick/tallystick/evidence"
+)
+
 // why says why an expression came to no value.
 func (row *row) why(e *expression, val ref.Val, err error) cause {
 	if u, ok := val.(*types.Unknown); ok {
@@ -8,8 +22,7 @@ func (row *row) why(e *expression, val ref.Val, err error) cause {
 	if err == nil {
 		return cause{text: fmt.Sprintf("%q gives %s, not true or false", e.source, shown(val))}
 	}
-	var cancelled interpreter.EvalCancelledError
-	if errors.As(err, &cancelled) {
+	if _, ok := errors.AsType[interpreter.EvalCancelledError](err); ok {
 		return cause{text: "the rule exceeded its cost limit on this resource"}
 	}
 	message := err.Error()
@@ -27,9 +40,8 @@ func (row *row) why(e *expression, val ref.Val, err error) cause {
 
 // path names the field that was absent as the rule writes it, with the kind.
 func (row *row) path(e *expression, err error, key string) string {
-	var celErr *types.Err
 	full := ""
-	if errors.As(err, &celErr) {
+	if celErr, ok := errors.AsType[*types.Err](err); ok {
 		full = e.paths[celErr.NodeID()]
 	}
 	parts := strings.Split(full, ".")

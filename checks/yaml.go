@@ -59,8 +59,7 @@ func readSource(file string, data []byte) (*source, []Problem) {
 // yamlProblem takes the place out of an error of the YAML library.
 func yamlProblem(file string, err error) Problem {
 	p := Problem{File: file, Line: 1, Column: 1, Message: err.Error()}
-	var y yaml.Error
-	if errors.As(err, &y) {
+	if y, ok := errors.AsType[yaml.Error](err); ok {
 		p.Message = y.GetMessage()
 		if t := y.GetToken(); t != nil && t.Position != nil {
 			p.Line, p.Column = t.Position.Line, t.Position.Column

@@ -240,7 +240,7 @@ type Missed struct {
 type Assessment struct {
 	Header
 	Scope
-	Evaluated time.Time    `json:"evaluated"` // the value of `now` in every check
+	Evaluated time.Time    `json:"evaluated"` // when; in rules, `now` is when the run that saw the resource finished
 	Used      []Used       `json:"used"`      // sorted by stream
 	Checks    []CheckCount `json:"checks"`    // sorted by check: each check that was evaluated
 }

@@ -177,6 +177,9 @@ func TestDecode(t *testing.T) {
 	for _, check := range c.Checks() {
 		same, _, _ := again.Check(check.ID)
 		for i, e := range same.Examples {
+			if len(e.Parameters) > 0 {
+				continue // compiled anew from the same texts
+			}
 			got, err := again.RunExample(check.ID, e)
 			if err != nil {
 				t.Error(err)
@@ -255,6 +258,14 @@ func TestPlan(t *testing.T) {
 			if p := plan.Checks[k]; p.Control != control.ID || p.Tier != fmt.Sprint(check.Tier) || p.Provider != check.Provider {
 				t.Errorf("check %s: control %s, tier %d; planned %+v", check.ID, control.ID, check.Tier, p)
 			}
+		}
+	}
+}
+
+func BenchmarkLoad(b *testing.B) {
+	for b.Loop() {
+		if _, err := checks.Load(catalogue.FS()); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

@@ -22,7 +22,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -156,7 +156,7 @@ func (l *Ledger) prepare() error {
 // start opens the one tessera storage. Its goroutines live until l.cancel, not
 // until ctx ends: records in flight must still be published.
 func (l *Ledger) start(ctx context.Context, signer *seal.Signer) error {
-	silence()
+	quieten()
 	ctx, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	driver, err := posix.New(ctx, posix.Config{Path: l.path()})
 	if err != nil {
@@ -179,9 +179,13 @@ func (l *Ledger) start(ctx context.Context, signer *seal.Signer) error {
 	return nil
 }
 
-// silence keeps tessera's log lines off standard error. What matters of them
-// comes back as errors of Append. klog belongs to the whole process.
-var silence = sync.OnceFunc(func() { klog.SetSlogLogger(slog.New(slog.DiscardHandler)) })
+// quieten keeps tessera's log lines off standard error, but for its errors.
+// What matters of them comes back from Append. klog belongs to the whole
+// process; these two calls may be made while it is in use.
+func quieten() {
+	klog.LogToStderr(false)
+	klog.SetOutput(io.Discard)
+}
 
 // settle waits until the published checkpoint covers everything written.
 func (l *Ledger) settle(ctx context.Context) error {

@@ -16,7 +16,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -339,106 +338,4 @@ func TestConcurrentPuts(t *testing.T) {
 		})
 	}
 	wg.Wait()
-}
-
-// fullDisk fails every write once full is set.
-type fullDisk struct {
-	durable.Disk
-	full bool
-}
-
-func (d *fullDisk) CreateTemp(dir string) (durable.Handle, error) {
-	h, err := d.Disk.CreateTemp(dir)
-	return fullHandle{h, d}, err
-}
-
-type fullHandle struct {
-	durable.Handle
-	disk *fullDisk
-}
-
-func (h fullHandle) Write(p []byte) (int, error) {
-	if h.disk.full {
-		return 0, syscall.ENOSPC
-	}
-	return h.Handle.Write(p)
-}
-
-func TestFullDisk(t *testing.T) {
-	dir, disk := t.TempDir(), &fullDisk{full: true}
-	s, err := OpenFS(dir, disk)
-	if err != nil {
-		t.Fatal(err)
-	}
-	big := bytes.Repeat([]byte("0123456789abcdef"), 1<<18)
-	for _, data := range [][]byte{[]byte("abc"), big} {
-		if d, err := s.Put(data); !errors.Is(err, syscall.ENOSPC) {
-			t.Errorf("Put on a full disk = %s, %v", d, err)
-		}
-	}
-	disk.full = false
-	for d, err := range s.List() {
-		t.Errorf("half-written payload %s, %v", d, err)
-	}
-	if n, err := s.SweepTemp(); n != 0 || err != nil {
-		t.Errorf("%d temporary files left, %v", n, err)
-	}
-	if d := put(t, s, []byte("abc")); d != digestABC {
-		t.Errorf("after space returned: %s", d)
-	}
-}
-
-func FuzzRead(f *testing.F) {
-	s, err := Open(f.TempDir())
-	if err != nil {
-		f.Fatal(err)
-	}
-	if _, err := s.Put([]byte("abc")); err != nil {
-		f.Fatal(err)
-	}
-	name, err := s.file(digestABC)
-	if err != nil {
-		f.Fatal(err)
-	}
-	good, err := os.ReadFile(name)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(good)
-	f.Add([]byte{0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xa0, 0x01, 0x00, 0x00})
-	f.Fuzz(func(t *testing.T, file []byte) {
-		if err := os.WriteFile(name, file, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		got, err := s.ReadAll(digestABC, 1<<20)
-		if err == nil && string(got) != "abc" {
-			t.Errorf("read %q under the digest of abc", got)
-		}
-	})
-}
-
-func BenchmarkPut(b *testing.B) {
-	s, _ := store(b)
-	data := bytes.Repeat([]byte(`{"name":"example","value":12345}`), 1<<12)
-	b.SetBytes(int64(len(data)))
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		copy(data, fmt.Sprintf("%010d", i))
-		put(b, s, data)
-	}
-}
-
-func BenchmarkRead(b *testing.B) {
-	s, _ := store(b)
-	var buf bytes.Buffer
-	for i := 0; buf.Len() < 16<<20; i++ {
-		fmt.Fprintf(&buf, `{"name":"bucket-%d","encryption":{"algorithm":"aws:kms"},"hash":"%x"}`+"\n", i, sha256.Sum256([]byte{byte(i)}))
-	}
-	d := put(b, s, buf.Bytes())
-	b.SetBytes(int64(buf.Len()))
-	for b.Loop() {
-		if err := s.check(d); err != nil {
-			b.Fatal(err)
-		}
-	}
 }

@@ -177,12 +177,21 @@ func (c *check) takePayload(r result) {
 	switch {
 	case errors.Is(r.err, context.Canceled), errors.Is(r.err, context.DeadlineExceeded):
 	case r.err != nil && ok:
-		c.problem(KindPayloadCorrupt, payloadPlace(r.digest), "%v; record %d names it", r.err, n.record)
+		c.problem(KindPayloadCorrupt, payloadPlace(r.digest), "%s; record %d names it", payloadReason(r), n.record)
 	case r.err != nil:
-		c.problem(KindPayloadCorrupt, payloadPlace(r.digest), "%v; no record names it", r.err)
+		c.problem(KindPayloadCorrupt, payloadPlace(r.digest), "%s; no record names it", payloadReason(r))
 	case ok && n.lines >= 0 && n.lines != r.lines:
 		c.problem(KindCounts, recordPlace(n.byLine), "it counts %d lines in payload %s, which has %d", n.lines, r.digest, r.lines)
 	}
+}
+
+// payloadReason leaves out of an error what the place says already.
+func payloadReason(r result) string {
+	_, why, ok := strings.Cut(r.err.Error(), "payload "+string(r.digest)+": ")
+	if !ok {
+		return r.err.Error()
+	}
+	return why
 }
 
 // missingPayloads reports what records name and is not there, in order of record.

@@ -49,7 +49,8 @@ type Options struct {
 	// The ledger must be an extension of it.
 	Checkpoint []byte
 
-	// Now ends the open tail, unless the last record is later.
+	// Now ends the open tail, unless the last record is later or the records
+	// were made under a simulated clock.
 	Now time.Time
 
 	// Progress is told, from one goroutine at a time, how many records and
