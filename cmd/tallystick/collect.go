@@ -236,7 +236,7 @@ func (b *bar) step() {
 func (b *bar) set(done, total uint64) {
 	if b.tracker != nil {
 		b.tracker.UpdateTotal(int64(total)) //nolint:gosec // a count of records
-		b.tracker.SetValue(int64(done)) //nolint:gosec // as above
+		b.tracker.SetValue(int64(done))     //nolint:gosec // as above
 	}
 }
 

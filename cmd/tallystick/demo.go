@@ -13,14 +13,10 @@ import (
 	"sync"
 	"time"
 
-	sdk "github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
-	"github.com/tallystick/tallystick/collectors/aws"
-	"github.com/tallystick/tallystick/collectors/aws/recordings"
 	"github.com/tallystick/tallystick/config"
 	"github.com/tallystick/tallystick/evidence"
 	"github.com/tallystick/tallystick/evidence/payload"
@@ -43,14 +39,6 @@ aws:
 limits:
   rate: {default: 0, iam: 0}
 `
-
-// demoChanges are what happens in the estate on the second day.
-func demoChanges() []struct{ account, name, what string } {
-	return []struct{ account, name, what string }{
-		{"111122223333", "versioning-suspended", "someone suspends versioning of a bucket in account 111122223333"},
-		{"444455556666", "encryption-denied", "a bucket policy in account 444455556666 begins to deny our read of its encryption"},
-	}
-}
 
 func newDemo() *cobra.Command {
 	var dir, listen string
@@ -136,7 +124,7 @@ func (d *demo) evidenceDir() string { return filepath.Join(d.dir, "evidence") }
 
 // run does the days, prints what came of them, and serves if listen is set.
 func (d *demo) run(ctx context.Context, listen string) error {
-	start := recordings.At().Add(2 * time.Minute) // just after the day's slot
+	start := recordedAt().Add(2 * time.Minute) // just after the day's slot
 	clock := agent.NewSimulatedClock(start)
 	registry := prometheus.NewRegistry()
 	options, err := d.wire(ctx, clock, registry)
@@ -181,31 +169,10 @@ func (d *demo) wire(ctx context.Context, clock agent.Clock, registry *prometheus
 	if err != nil {
 		return agent.Options{}, err
 	}
-	transport, err := recordings.NewTransport(aws.Describe, clock.Now)
+	provider, err := recorded(ctx, file, clock)
 	if err != nil {
 		return agent.Options{}, err
 	}
-	for _, change := range demoChanges() {
-		if err := transport.Change(change.account, change.name, recordings.At().Add(12*time.Hour)); err != nil {
-			return agent.Options{}, err
-		}
-	}
-	var accounts []aws.Account
-	for _, id := range recordings.Accounts() {
-		accounts = append(accounts, aws.Account{ID: id})
-	}
-	estate, err := aws.New(ctx, aws.Settings{
-		Accounts: accounts,
-		Regions:  file.Config.AWS.Regions.Names,
-		Credentials: func(account string) sdk.CredentialsProvider {
-			return credentials.NewStaticCredentialsProvider(account, "made-up", "")
-		},
-	})
-	if err != nil {
-		return agent.Options{}, err
-	}
-	provider := awsProvider(estate, aws.Catalogue(estate))
-	provider.Transport = transport
 	options.Providers = []agent.Provider{provider}
 	options.Clock, options.Settle = clock, true
 	return options, nil

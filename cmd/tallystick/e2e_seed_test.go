@@ -251,13 +251,14 @@ func (c cloud) ec2ARN(resource, id string) string {
 	return fmt.Sprintf("arn:aws:ec2:%s:%s:%s/%s", c.region, c.account, resource, id)
 }
 
-// volume is planted encrypted or not. With snapshot, the id is that of a
-// snapshot of it.
-func volume(encrypted bool) maker {
+// volume is planted encrypted with a planted KMS key, or plain when that is empty.
+func volume(key string) maker {
 	return func(ctx context.Context, c cloud) (string, error) {
-		out, err := ec2.NewFromConfig(c.config).CreateVolume(ctx, &ec2.CreateVolumeInput{
-			AvailabilityZone: aws.String(c.region + "a"), Size: aws.Int32(1), Encrypted: &encrypted,
-		})
+		in := &ec2.CreateVolumeInput{AvailabilityZone: aws.String(c.region + "a"), Size: aws.Int32(1)}
+		if key != "" {
+			in.Encrypted, in.KmsKeyId = aws.Bool(true), c.id(key)
+		}
+		out, err := ec2.NewFromConfig(c.config).CreateVolume(ctx, in)
 		if err != nil {
 			return "", err
 		}
@@ -400,20 +401,18 @@ func kmsKey(spec kmstypes.KeySpec, settings ...step) maker {
 	}
 }
 
-func rotateEvery(days int32) step {
-	return func(ctx context.Context, c cloud, key string) error {
-		_, err := kms.NewFromConfig(c.config).EnableKeyRotation(ctx, &kms.EnableKeyRotationInput{KeyId: &key, RotationPeriodInDays: &days})
-		return err
-	}
+func rotate(ctx context.Context, c cloud, key string) error {
+	_, err := kms.NewFromConfig(c.config).EnableKeyRotation(ctx, &kms.EnableKeyRotationInput{KeyId: last(&key)})
+	return err
 }
 
 func disableKey(ctx context.Context, c cloud, key string) error {
-	_, err := kms.NewFromConfig(c.config).DisableKey(ctx, &kms.DisableKeyInput{KeyId: &key})
+	_, err := kms.NewFromConfig(c.config).DisableKey(ctx, &kms.DisableKeyInput{KeyId: last(&key)})
 	return err
 }
 
 func deleteKey(ctx context.Context, c cloud, key string) error {
-	_, err := kms.NewFromConfig(c.config).ScheduleKeyDeletion(ctx, &kms.ScheduleKeyDeletionInput{KeyId: &key, PendingWindowInDays: aws.Int32(7)})
+	_, err := kms.NewFromConfig(c.config).ScheduleKeyDeletion(ctx, &kms.ScheduleKeyDeletionInput{KeyId: last(&key), PendingWindowInDays: aws.Int32(7)})
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -40,6 +41,9 @@ func main() { os.Exit(run(context.Background(), os.Args[1:])) }
 
 // run is main without the process around it.
 func run(ctx context.Context, args []string) int {
+	// The ledger's library logs through the default logger of the process. Its
+	// errors reach us as errors too; the rest is noise between lines of JSON.
+	slog.SetDefault(slog.New(slog.DiscardHandler))
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	root := newRoot()

@@ -18,7 +18,6 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/tallystick/tallystick/collectors"
-	"github.com/tallystick/tallystick/collectors/aws/recordings"
 	"github.com/tallystick/tallystick/evidence"
 	"github.com/tallystick/tallystick/evidence/ledger"
 	"github.com/tallystick/tallystick/evidence/seal"
@@ -38,7 +37,7 @@ func makeSample(t *testing.T) sample {
 	if err := d.prepare(s.dir); err != nil {
 		t.Fatal(err)
 	}
-	start := recordings.At().Add(2 * time.Minute)
+	start := recordedAt().Add(2 * time.Minute)
 	clock := agent.NewSimulatedClock(start)
 	for day := 1; day <= 2; day++ {
 		options, err := d.wire(t.Context(), clock, prometheus.NewRegistry())
@@ -71,7 +70,8 @@ func makeSample(t *testing.T) sample {
 // TestScripts runs the scripts of testdata/script: one promise each. They have,
 // beside the usual commands:
 //
-//	sample [early]       copies the sample folder to demo, as it is or as it was a day before
+//	sample [early]       copies the sample folder to demo, as it is or as it was a day
+//	                     before, and sets N to the number of its records
 //	code N COMMAND...    runs a command that must exit with N
 //	flip FILE [OFFSET]   inverts the bits of one byte, by default of the middle one
 //	cut FILE N           keeps the first N bytes
@@ -95,6 +95,9 @@ func TestScripts(t *testing.T) {
 				}
 				ts.Check(os.CopyFS(ts.MkAbs("demo"), os.DirFS(from)))
 				ts.Check(os.Chmod(ts.MkAbs("demo/tallystick.key"), 0o600))
+				r, err := ledger.OpenReader(ts.MkAbs("demo/evidence"))
+				ts.Check(err)
+				ts.Setenv("N", strconv.FormatUint(r.Size(), 10))
 			},
 			"code": exitCode,
 			"flip": flip,

@@ -11,7 +11,10 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
@@ -19,6 +22,7 @@ import (
 	"github.com/tallystick/tallystick/checks/catalogue"
 	"github.com/tallystick/tallystick/collectors"
 	"github.com/tallystick/tallystick/collectors/aws"
+	"github.com/tallystick/tallystick/collectors/aws/recordings"
 	"github.com/tallystick/tallystick/config"
 	"github.com/tallystick/tallystick/evidence"
 	"github.com/tallystick/tallystick/evidence/seal"
@@ -155,6 +159,50 @@ func awsProvider(estate *aws.Estate, list []collectors.Collector) agent.Provider
 		Transport:  estate.Transport(),
 		Describe:   aws.Describe,
 	}
+}
+
+// recordedAt is the time of the demo's estate.
+func recordedAt() time.Time { return recordings.At() }
+
+// change is something that happens in the estate of the demo on its second day.
+type change struct{ account, name, what string }
+
+func demoChanges() []change {
+	return []change{
+		{"111122223333", "versioning-suspended", "someone suspends versioning of a bucket in account 111122223333"},
+		{"444455556666", "encryption-denied", "a bucket policy in account 444455556666 begins to deny our read of its encryption"},
+	}
+}
+
+// recorded gives the real AWS collectors over the embedded estate: only the
+// HTTP answers are recordings.
+func recorded(ctx context.Context, file *config.File, clock agent.Clock) (agent.Provider, error) {
+	transport, err := recordings.NewTransport(aws.Describe, clock.Now)
+	if err != nil {
+		return agent.Provider{}, err
+	}
+	for _, c := range demoChanges() {
+		if err := transport.Change(c.account, c.name, recordings.At().Add(12*time.Hour)); err != nil {
+			return agent.Provider{}, err
+		}
+	}
+	var accounts []aws.Account
+	for _, id := range recordings.Accounts() {
+		accounts = append(accounts, aws.Account{ID: id})
+	}
+	estate, err := aws.New(ctx, aws.Settings{
+		Accounts: accounts,
+		Regions:  file.Config.AWS.Regions.Names,
+		Credentials: func(account string) sdk.CredentialsProvider {
+			return credentials.NewStaticCredentialsProvider(account, "made-up", "")
+		},
+	})
+	if err != nil {
+		return agent.Provider{}, err
+	}
+	provider := awsProvider(estate, aws.Catalogue(estate))
+	provider.Transport = transport
+	return provider, nil
 }
 
 func limits(c config.Config) agent.Limits {

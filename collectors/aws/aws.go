@@ -21,6 +21,7 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/tallystick/tallystick/collectors"
 )
@@ -78,6 +79,9 @@ func New(ctx context.Context, s Settings) (*Estate, error) {
 	options := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithHTTPClient(client),
 		awsconfig.WithDefaultRegion(home),
+		// What the SDK has to say beside its answers and errors is about its
+		// own checksums; the agent's log is JSON in a container.
+		awsconfig.WithLogger(logging.Nop{}),
 	}
 	cfg, err := awsconfig.LoadDefaultConfig(ctx, options...)
 	if err != nil {

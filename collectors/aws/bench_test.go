@@ -104,7 +104,7 @@ func TestBenchServer(t *testing.T) {
 
 func benchServer(b *testing.B) (url string) {
 	b.Helper()
-	cmd := exec.CommandContext(b.Context(), os.Args[0], "-test.run=^TestBenchServer$") //nolint:gosec // G204: this test binary itself
+	cmd := exec.CommandContext(b.Context(), os.Args[0], "-test.run=^TestBenchServer$")
 	cmd.Env = append(os.Environ(), "TALLYSTICK_BENCH_SERVER=1")
 	in, err := cmd.StdinPipe()
 	if err != nil {

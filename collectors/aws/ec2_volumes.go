@@ -26,7 +26,7 @@ func readVolumes(ctx context.Context, r *reader) error {
 	pages := ec2.NewDescribeVolumesPaginator(ec2.NewFromConfig(r.config), &ec2.DescribeVolumesInput{MaxResults: aws.Int32(500)})
 	return readMembers(ctx, r, "ec2:DescribeVolumes", pages, "Volumes", func(out *ec2.DescribeVolumesOutput) (ids []string) {
 		for _, v := range out.Volumes {
-			ids = append(ids, r.arnOf("ec2", "volume", v.VolumeId, nil))
+			ids = append(ids, r.ec2ARN("volume", v.VolumeId, nil))
 		}
 		return ids
 	})

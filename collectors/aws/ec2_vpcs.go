@@ -40,7 +40,7 @@ func readVPCs(ctx context.Context, r *reader) error {
 	pages := ec2.NewDescribeVpcsPaginator(ec2.NewFromConfig(r.config), &ec2.DescribeVpcsInput{MaxResults: aws.Int32(1000)})
 	return readMembers(ctx, r, "ec2:DescribeVpcs", pages, "Vpcs", func(out *ec2.DescribeVpcsOutput) (ids []string) {
 		for _, v := range out.Vpcs {
-			ids = append(ids, r.arnOf("ec2", "vpc", v.VpcId, v.OwnerId))
+			ids = append(ids, r.ec2ARN("vpc", v.VpcId, v.OwnerId))
 		}
 		return ids
 	})
@@ -50,7 +50,7 @@ func readSubnets(ctx context.Context, r *reader) error {
 	pages := ec2.NewDescribeSubnetsPaginator(ec2.NewFromConfig(r.config), &ec2.DescribeSubnetsInput{MaxResults: aws.Int32(1000)})
 	return readMembers(ctx, r, "ec2:DescribeSubnets", pages, "Subnets", func(out *ec2.DescribeSubnetsOutput) (ids []string) {
 		for _, s := range out.Subnets {
-			ids = append(ids, r.arnOf("ec2", "subnet", s.SubnetId, s.OwnerId))
+			ids = append(ids, r.ec2ARN("subnet", s.SubnetId, s.OwnerId))
 		}
 		return ids
 	})
@@ -60,7 +60,7 @@ func readFlowLogs(ctx context.Context, r *reader) error {
 	pages := ec2.NewDescribeFlowLogsPaginator(ec2.NewFromConfig(r.config), &ec2.DescribeFlowLogsInput{MaxResults: aws.Int32(1000)})
 	return readMembers(ctx, r, "ec2:DescribeFlowLogs", pages, "FlowLogs", func(out *ec2.DescribeFlowLogsOutput) (ids []string) {
 		for _, f := range out.FlowLogs {
-			ids = append(ids, r.arnOf("ec2", "vpc-flow-log", f.FlowLogId, nil))
+			ids = append(ids, r.ec2ARN("vpc-flow-log", f.FlowLogId, nil))
 		}
 		return ids
 	})
@@ -70,7 +70,7 @@ func readNetworkInterfaces(ctx context.Context, r *reader) error {
 	pages := ec2.NewDescribeNetworkInterfacesPaginator(ec2.NewFromConfig(r.config), &ec2.DescribeNetworkInterfacesInput{MaxResults: aws.Int32(1000)})
 	return readMembers(ctx, r, "ec2:DescribeNetworkInterfaces", pages, "NetworkInterfaces", func(out *ec2.DescribeNetworkInterfacesOutput) (ids []string) {
 		for _, n := range out.NetworkInterfaces {
-			ids = append(ids, r.arnOf("ec2", "network-interface", n.NetworkInterfaceId, n.OwnerId))
+			ids = append(ids, r.ec2ARN("network-interface", n.NetworkInterfaceId, n.OwnerId))
 		}
 		return ids
 	})

@@ -7,6 +7,53 @@ import (
 	"time"
 )
 
+// encodeAnswer encodes an operation's output, with the document that it was
+// read from. The document is parsed only where it is needed to vouch for a
+// value, since most answers need none.
+func encodeAnswer(out any, body []byte) (any, bool) {
+	v := reflect.ValueOf(out)
+	if !doubtful(v) {
+		return encode(v, nil)
+	}
+	return encode(v, parse(body))
+}
+
+// doubtful says whether v holds a plain scalar with its zero value, of which
+// the SDK's structs can not tell whether it was sent.
+func doubtful(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		return !v.IsNil() && v.Elem().Kind() == reflect.Struct && doubtful(v.Elem())
+	case reflect.Slice:
+		if k := v.Type().Elem().Kind(); k != reflect.Struct && k != reflect.Pointer && k != reflect.Interface {
+			return false
+		}
+		for i := range v.Len() {
+			if doubtful(v.Index(i)) {
+				return true
+			}
+		}
+	case reflect.Map:
+		for it := v.MapRange(); it.Next(); {
+			if value := it.Value(); value.Kind() == reflect.Struct && doubtful(value) {
+				return true
+			}
+		}
+	case reflect.Struct:
+		t := v.Type()
+		for i := range v.NumField() {
+			field := t.Field(i)
+			if !field.IsExported() || field.Name == "ResultMetadata" {
+				continue
+			}
+			if value := v.Field(i); isScalar(value.Kind()) && value.IsZero() || doubtful(value) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // encode turns an SDK value into plain JSON values under the API reference's
 // own field names: absent fields stay absent, times are RFC 3339, bytes are
 // base64.
@@ -14,7 +61,8 @@ import (
 // The SDK's structs cannot always tell "false" from "not sent": some scalars
 // are not pointers. Such a field with its zero value is kept only when the
 // received document has it, so nothing is invented. received is the matching
-// place in that document, or nil when there is none.
+// place in that document, or nil when there is none. An empty enumeration is
+// no value of it, and is left out.
 func encode(v reflect.Value, received *node) (any, bool) {
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:
@@ -73,6 +121,9 @@ func encodeStruct(v reflect.Value, received *node) map[string]any {
 			continue
 		}
 		value, place := v.Field(i), received.field(field.Name)
+		if value.Kind() == reflect.String && value.Len() == 0 {
+			continue
+		}
 		if place == nil && isScalar(value.Kind()) && value.IsZero() {
 			continue
 		}
@@ -83,9 +134,10 @@ func encodeStruct(v reflect.Value, received *node) map[string]any {
 	return out
 }
 
+// isScalar does not count strings: a plain string is an enumeration.
 func isScalar(k reflect.Kind) bool {
 	switch k {
-	case reflect.Bool, reflect.String, reflect.Float32, reflect.Float64,
+	case reflect.Bool, reflect.Float32, reflect.Float64,
 		reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		return true
 	default:

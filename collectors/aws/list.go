@@ -95,9 +95,9 @@ func unidentified(operation, field string, i int) error {
 	}}
 }
 
-// arnOf makes the ARN of a resource in this region that belongs to owner: to
-// this account when owner is nil. It is empty without a name.
-func (r *reader) arnOf(service, sort string, name, owner *string) string {
+// ec2ARN makes the ARN of a resource of EC2 in this region that belongs to
+// owner: to this account when owner is nil. It is empty without a name.
+func (r *reader) ec2ARN(sort string, name, owner *string) string {
 	if aws.ToString(name) == "" {
 		return ""
 	}
@@ -105,5 +105,5 @@ func (r *reader) arnOf(service, sort string, name, owner *string) string {
 	if account == "" {
 		account = r.account
 	}
-	return fmt.Sprintf("arn:%s:%s:%s:%s:%s/%s", r.partition, service, r.region, account, sort, aws.ToString(name))
+	return fmt.Sprintf("arn:%s:ec2:%s:%s:%s/%s", r.partition, r.region, account, sort, aws.ToString(name))
 }

@@ -126,11 +126,11 @@ func TestLostPage(t *testing.T) {
 	e := estate(t)
 	for _, c := range aws.Catalogue(e) {
 		for _, account := range recordings.Accounts() {
+			whole, _ := replay(t, c, account, nil)
 			for _, page := range announced(t, c.Spec().Name, account) {
 				for _, trouble := range troubles() {
 					name := fmt.Sprintf("%s/%s/%s/%s/%s", c.Spec().Name, account, page.operation, page.token, trouble.name)
 					t.Run(name, func(t *testing.T) {
-						whole, _ := replay(t, c, account, nil)
 						lost, tries := losing(t, c, account, page, trouble, attempts)
 						if tries != attempts {
 							t.Errorf("the page was asked for %d times, want %d", tries, attempts)

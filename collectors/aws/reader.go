@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -50,7 +49,7 @@ type page struct {
 // page encodes an answer. The items of a field keep the order of the SDK's slice.
 func (r *reader) page(out any) page {
 	a, _ := answerOf(out)
-	fields, _ := encode(reflect.ValueOf(out), parse(a.body))
+	fields, _ := encodeAnswer(out, a.body)
 	object, _ := fields.(map[string]any)
 	return page{exchange: a.exchange, service: a.service, operation: a.operation, fields: object}
 }
@@ -141,7 +140,7 @@ func (o *resource) set(operation string, out any, err error) {
 	}
 	a, _ := answerOf(out)
 	o.source(a.exchange)
-	if v, ok := encode(reflect.ValueOf(out), parse(a.body)); ok {
+	if v, ok := encodeAnswer(out, a.body); ok {
 		o.body[call.Field] = v
 	}
 }
