@@ -21,8 +21,10 @@ func TestChanges(t *testing.T) {
 		gap                             string // as a person reads it; empty for none
 	}{
 		{"versioning-suspended", "111122223333", "example-app-data", "eu-west-1", "aws-s3-versioning", `"Versioning":{"Status":"Suspended"}`, ""},
-		{"encryption-denied", "444455556666", "example-member-data", "eu-west-1", "aws-s3-encryption-default", `"Versioning":{"Status":"Enabled"}`,
-			"s3:GetBucketEncryption denied (AccessDenied), needs s3:GetEncryptionConfiguration"},
+		{
+			"encryption-denied", "444455556666", "example-member-data", "eu-west-1", "aws-s3-encryption-default", `"Versioning":{"Status":"Enabled"}`,
+			"s3:GetBucketEncryption denied (AccessDenied), needs s3:GetEncryptionConfiguration",
+		},
 	}
 	e := estate(t)
 	for _, tt := range tests {

@@ -111,6 +111,7 @@ func TestDenial(t *testing.T) {
 
 // deny refuses every call of one operation.
 func deny(t *testing.T, operation string) intercept {
+	t.Helper()
 	return func(req *http.Request, l capture.Labels) (*http.Response, error) {
 		if !strings.EqualFold(l.Operation, operation) {
 			return nil, nil

@@ -29,21 +29,35 @@ func TestEncode(t *testing.T) {
 		received string
 		want     string
 	}{
-		{"false that was sent, XML", &iam.GetAccountPasswordPolicyOutput{PasswordPolicy: &iamtypes.PasswordPolicy{}},
-			policy("<RequireSymbols>false</RequireSymbols>"), `{"PasswordPolicy":{"RequireSymbols":false}}`},
-		{"false that was not sent, XML", &iam.GetAccountPasswordPolicyOutput{PasswordPolicy: &iamtypes.PasswordPolicy{RequireNumbers: true}},
-			policy("<RequireNumbers>true</RequireNumbers>"), `{"PasswordPolicy":{"RequireNumbers":true}}`},
-		{"false that was sent, JSON", &kms.DescribeKeyOutput{KeyMetadata: &kmstypes.KeyMetadata{KeyId: sdk.String("k")}},
-			`{"KeyMetadata":{"KeyId":"k","Enabled":false}}`, `{"KeyMetadata":{"KeyId":"k","Enabled":false}}`},
-		{"false that was not sent, JSON", &kms.DescribeKeyOutput{KeyMetadata: &kmstypes.KeyMetadata{KeyId: sdk.String("k")}},
-			`{"KeyMetadata":{"KeyId":"k"}}`, `{"KeyMetadata":{"KeyId":"k"}}`},
-		{"an element of a list, XML", &s3.GetBucketTaggingOutput{TagSet: []s3types.Tag{{Key: sdk.String("a"), Value: sdk.String("")}}},
-			`<Tagging><TagSet><Tag><Key>a</Key><Value></Value></Tag></TagSet></Tagging>`, `{"TagSet":[{"Key":"a","Value":""}]}`},
-		{"the second of two elements, JSON", &kms.ListKeysOutput{Keys: []kmstypes.KeyListEntry{{KeyId: sdk.String("a")}, {KeyId: sdk.String("b")}}},
-			`{"Keys":[{"KeyId":"a"},{"KeyId":"b"}],"Truncated":false}`, `{"Keys":[{"KeyId":"a"},{"KeyId":"b"}],"Truncated":false}`},
+		{
+			"false that was sent, XML", &iam.GetAccountPasswordPolicyOutput{PasswordPolicy: &iamtypes.PasswordPolicy{}},
+			policy("<RequireSymbols>false</RequireSymbols>"), `{"PasswordPolicy":{"RequireSymbols":false}}`,
+		},
+		{
+			"false that was not sent, XML", &iam.GetAccountPasswordPolicyOutput{PasswordPolicy: &iamtypes.PasswordPolicy{RequireNumbers: true}},
+			policy("<RequireNumbers>true</RequireNumbers>"), `{"PasswordPolicy":{"RequireNumbers":true}}`,
+		},
+		{
+			"false that was sent, JSON", &kms.DescribeKeyOutput{KeyMetadata: &kmstypes.KeyMetadata{KeyId: sdk.String("k")}},
+			`{"KeyMetadata":{"KeyId":"k","Enabled":false}}`, `{"KeyMetadata":{"KeyId":"k","Enabled":false}}`,
+		},
+		{
+			"false that was not sent, JSON", &kms.DescribeKeyOutput{KeyMetadata: &kmstypes.KeyMetadata{KeyId: sdk.String("k")}},
+			`{"KeyMetadata":{"KeyId":"k"}}`, `{"KeyMetadata":{"KeyId":"k"}}`,
+		},
+		{
+			"an element of a list, XML", &s3.GetBucketTaggingOutput{TagSet: []s3types.Tag{{Key: sdk.String("a"), Value: sdk.String("")}}},
+			`<Tagging><TagSet><Tag><Key>a</Key><Value></Value></Tag></TagSet></Tagging>`, `{"TagSet":[{"Key":"a","Value":""}]}`,
+		},
+		{
+			"the second of two elements, JSON", &kms.ListKeysOutput{Keys: []kmstypes.KeyListEntry{{KeyId: sdk.String("a")}, {KeyId: sdk.String("b")}}},
+			`{"Keys":[{"KeyId":"a"},{"KeyId":"b"}],"Truncated":false}`, `{"Keys":[{"KeyId":"a"},{"KeyId":"b"}],"Truncated":false}`,
+		},
 		{"an answer that is one empty element", &s3.GetBucketVersioningOutput{}, `<VersioningConfiguration xmlns="x"/>`, `{}`},
-		{"a time", &kms.GetKeyRotationStatusOutput{NextRotationDate: &at, KeyRotationEnabled: true},
-			`{"KeyRotationEnabled":true}`, `{"KeyRotationEnabled":true,"NextRotationDate":"2026-06-30T06:17:00.5Z"}`},
+		{
+			"a time", &kms.GetKeyRotationStatusOutput{NextRotationDate: &at, KeyRotationEnabled: true},
+			`{"KeyRotationEnabled":true}`, `{"KeyRotationEnabled":true,"NextRotationDate":"2026-06-30T06:17:00.5Z"}`,
+		},
 		{"bytes", &iam.GetCredentialReportOutput{Content: []byte("user,arn")}, `<a/>`, `{"Content":"dXNlcixhcm4="}`},
 		{"a document that is not one", &kms.GetKeyRotationStatusOutput{}, `{"KeyRotationEnabled":fal`, `{}`},
 		{"no document", &kms.GetKeyRotationStatusOutput{}, ``, `{}`},

@@ -34,8 +34,29 @@ func failure(err error) (class evidence.Class, code, message string) {
 	default:
 		class = evidence.Unavailable
 	}
-	return class, "", rootMessage(err)
+	message = rootMessage(err)
+	if isMetadata(err) {
+		message = "no AWS credentials were found, neither in the environment nor in shared files nor on the machine: " + message
+	}
+	return class, "", message
 }
+
+// isMetadata says whether the error is, in the end, that of the machine's own
+// metadata service: the last place in which the SDK looks for credentials.
+func isMetadata(err error) bool {
+	var op *smithy.OperationError
+	for errors.As(err, &op) {
+		if op.ServiceID == metadataService {
+			return true
+		}
+		err = op.Err
+	}
+	return false
+}
+
+// metadataService is the name of the metadata service's client, which is no
+// service of AWS: no permission opens it.
+const metadataService = "ec2imds"
 
 // classOf tells the classes apart by error code first, then by HTTP status.
 // Source: the Common Errors pages of the AWS API references.
@@ -89,7 +110,7 @@ func rootMessage(err error) string {
 func operationOf(err error) string {
 	name := ""
 	var op *smithy.OperationError
-	for errors.As(err, &op) {
+	for errors.As(err, &op) && op.ServiceID != metadataService {
 		name = prefix(op.ServiceID) + ":" + op.OperationName
 		err = op.Err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -77,6 +78,14 @@ func TestInnerOperation(t *testing.T) {
 	err := &smithy.OperationError{ServiceID: "CloudWatch Logs", OperationName: "DescribeLogGroups", Err: fmt.Errorf("get credentials: %w", inner)}
 	if got := operationOf(err); got != "sts:AssumeRole" {
 		t.Errorf("got %q, want sts:AssumeRole", got)
+	}
+	// The machine's metadata service is no call that a permission would open.
+	err.Err = fmt.Errorf("get credentials: %w", &smithy.OperationError{ServiceID: "ec2imds", OperationName: "GetMetadata", Err: errors.New("no route")})
+	if got := operationOf(err); got != "logs:DescribeLogGroups" {
+		t.Errorf("got %q, want logs:DescribeLogGroups", got)
+	}
+	if _, _, message := failure(err); !strings.Contains(message, "no AWS credentials were found") || !strings.HasSuffix(message, "no route") {
+		t.Errorf("got %q, want that there are no credentials, and why", message)
 	}
 	if got := operationOf(errors.New("of another making")); got != "" {
 		t.Errorf("got %q, want none", got)

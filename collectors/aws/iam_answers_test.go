@@ -116,11 +116,19 @@ func TestUsersLosses(t *testing.T) {
 		observed              int
 	}{
 		{"a user who is gone", "iam:ListMFADevices", "alice", 404, iamError("NoSuchEntity"), nil, []string{"aws.iam.user " + alice}, true, 8},
-		{"devices cut off without a marker", "iam:ListMFADevices", "alice", 200,
-			iamResult("ListMFADevices", "<MFADevices></MFADevices><IsTruncated>true</IsTruncated>"), []string{alice + " MFADevices malformed"}, nil, true, 9},
+		{
+			"devices cut off without a marker", "iam:ListMFADevices", "alice", 200,
+			iamResult("ListMFADevices", "<MFADevices></MFADevices><IsTruncated>true</IsTruncated>"),
+			[]string{alice + " MFADevices malformed"},
+			nil, true, 9,
+		},
 		{"users cut off without a marker", "iam:ListUsers", "", 200, iamResult("ListUsers", noMarker), []string{"  malformed"}, nil, false, 0},
-		{"a user without an ARN", "iam:ListUsers", "", 200,
-			iamResult("ListUsers", "<Users><member><UserName>x</UserName></member></Users><IsTruncated>false</IsTruncated>"), []string{"  malformed"}, nil, false, 0},
+		{
+			"a user without an ARN", "iam:ListUsers", "", 200,
+			iamResult("ListUsers", "<Users><member><UserName>x</UserName></member></Users><IsTruncated>false</IsTruncated>"),
+			[]string{"  malformed"},
+			nil, false, 0,
+		},
 		{"a password that may not be looked for", "iam:GetLoginProfile", "alice", 403, iamError("AccessDenied"), []string{alice + " LoginProfile denied"}, nil, true, 9},
 	}
 	e := estate(t)

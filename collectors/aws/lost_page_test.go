@@ -63,6 +63,7 @@ func announced(t *testing.T, collector, account string) []next {
 
 // asks says whether a request asks for a page.
 func (n next) asks(t *testing.T, req *http.Request, l capture.Labels) bool {
+	t.Helper()
 	if !strings.EqualFold(l.Operation, n.operation) {
 		return false
 	}

@@ -21,15 +21,15 @@ type refusal struct {
 // fails the tests that derive from declarations.
 func refusals() map[string]refusal {
 	query := refusal{"AccessDenied", "Throttling", func(req *http.Request, code string) *http.Response {
-		return capture.Respond(req, statusFor(code, 403, 400), "text/xml",
+		return capture.Respond(req, statusFor(code, 400), "text/xml",
 			fmt.Sprintf(`<ErrorResponse><Error><Type>Sender</Type><Code>%s</Code><Message>refused by the test</Message></Error><RequestId>r</RequestId></ErrorResponse>`, code))
 	}}
 	ec2 := refusal{"UnauthorizedOperation", "RequestLimitExceeded", func(req *http.Request, code string) *http.Response {
-		return capture.Respond(req, statusFor(code, 403, 503), "text/xml;charset=UTF-8",
+		return capture.Respond(req, statusFor(code, 503), "text/xml;charset=UTF-8",
 			fmt.Sprintf(`<Response><Errors><Error><Code>%s</Code><Message>refused by the test</Message></Error></Errors><RequestID>r</RequestID></Response>`, code))
 	}}
 	s3 := refusal{"AccessDenied", "SlowDown", func(req *http.Request, code string) *http.Response {
-		return capture.Respond(req, statusFor(code, 403, 503), "application/xml",
+		return capture.Respond(req, statusFor(code, 503), "application/xml",
 			fmt.Sprintf(`<?xml version="1.0" encoding="UTF-8"?><Error><Code>%s</Code><Message>refused by the test</Message><RequestId>r</RequestId></Error>`, code))
 	}}
 	json := refusal{"AccessDeniedException", "ThrottlingException", func(req *http.Request, code string) *http.Response {
@@ -37,7 +37,7 @@ func refusals() map[string]refusal {
 			fmt.Sprintf(`{"__type":%q,"message":"refused by the test"}`, code))
 	}}
 	restJSON := refusal{"AccessDeniedException", "ThrottlingException", func(req *http.Request, code string) *http.Response {
-		resp := capture.Respond(req, statusFor(code, 403, 429), "application/json", `{"message":"refused by the test"}`)
+		resp := capture.Respond(req, statusFor(code, 429), "application/json", `{"message":"refused by the test"}`)
 		resp.Header.Set("X-Amzn-Errortype", code)
 		return resp
 	}}
@@ -50,9 +50,11 @@ func refusals() map[string]refusal {
 	}
 }
 
-func statusFor(code string, denied, throttled int) int {
+// statusFor is 403 for a missing permission, otherwise what the service uses
+// for too many requests.
+func statusFor(code string, throttled int) int {
 	if strings.HasPrefix(code, "AccessDenied") || code == "UnauthorizedOperation" {
-		return denied
+		return http.StatusForbidden
 	}
 	return throttled
 }
