@@ -146,9 +146,7 @@ func (d *demo) run(ctx context.Context, listen string) error {
 		return err
 	}
 	options.Metrics.BuildInfo(buildVersion(), buildRevision())
-	// Tasks start up to five minutes after their slot; the day's are all done
-	// a quarter of an hour later.
-	err = a.RunUntil(ctx, start.Add(time.Duration(d.days)*24*time.Hour+15*time.Minute))
+	err = a.RunUntil(ctx, start.Add(time.Duration(d.days)*24*time.Hour))
 	bar.stop()
 	if err == nil {
 		err = d.tell(ctx)
@@ -174,7 +172,7 @@ func (d *demo) wire(ctx context.Context, clock agent.Clock, registry *prometheus
 		return agent.Options{}, err
 	}
 	options.Providers = []agent.Provider{provider}
-	options.Clock, options.Settle = clock, true
+	options.Clock, options.Settle, options.Prompt = clock, true, true
 	return options, nil
 }
 

@@ -80,7 +80,6 @@ func (l listing) print(w io.Writer, f format) error {
 		t := table.NewWriter()
 		t.SetStyle(style())
 		if width := terminalWidth(w); width > 0 {
-			t.Style().Size.WidthMax = width
 			t.SetColumnConfigs([]table.ColumnConfig{{
 				Number: len(l.header), WidthMax: lastColumn(l, width), WidthMaxEnforcer: text.WrapSoft,
 			}})

@@ -6,8 +6,10 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"github.com/tallystick/tallystick/evidence"
@@ -101,14 +103,40 @@ func printVerdicts(w io.Writer, f format, verdicts []evidence.Verdict, all bool)
 	slices.SortStableFunc(shown, func(a, b evidence.Verdict) int {
 		return cmp.Compare(slices.Index(evidence.Statuses(), a.Status), slices.Index(evidence.Statuses(), b.Status))
 	})
-	l := listing{header: []string{"status", "check", "account", "resource", "reason"}}
-	for _, v := range shown {
-		l.rows = append(l.rows, []string{string(v.Status), v.Check, v.Account, where(v), v.Reason})
+	return printReasons(w, shown)
+}
+
+// printReasons lists verdicts with their reasons, those of one status, check
+// and account together. Lines are as wide as the terminal.
+func printReasons(w io.Writer, verdicts []evidence.Verdict) error {
+	width := max(terminalWidth(w), 60)
+	if terminalWidth(w) == 0 {
+		width = 1000
 	}
-	if _, err := fmt.Fprintln(w); err != nil {
-		return err
+	heading := ""
+	for _, v := range verdicts {
+		if h := fmt.Sprintf("%-7s  %s  %s", v.Status, v.Check, v.Account); h != heading {
+			heading = h
+			if _, err := fmt.Fprintf(w, "\n%s\n", h); err != nil {
+				return err
+			}
+		}
+		line := text.WrapSoft(short(v)+": "+v.Reason, width-4)
+		if _, err := fmt.Fprintln(w, "    "+strings.ReplaceAll(line, "\n", "\n      ")); err != nil {
+			return err
+		}
 	}
-	return l.print(w, f)
+	return nil
+}
+
+// short names the resource of a verdict under a heading that names the account:
+// the region and the resource part of an ARN.
+func short(v evidence.Verdict) string {
+	parts := strings.SplitN(v.Resource, ":", 6)
+	if len(parts) != 6 || parts[0] != "arn" {
+		return where(v)
+	}
+	return strings.TrimSpace(parts[3] + " " + parts[5])
 }
 
 // where names the resource of a verdict for people.

@@ -52,7 +52,7 @@ func makeSample(t *testing.T) sample {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := a.RunUntil(t.Context(), start.Add(time.Duration(day)*24*time.Hour+15*time.Minute)); err != nil {
+		if err := a.RunUntil(t.Context(), start.Add(time.Duration(day)*24*time.Hour)); err != nil {
 			t.Fatal(err)
 		}
 		if err := a.Close(t.Context(), "done"); err != nil {

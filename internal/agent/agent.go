@@ -25,10 +25,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -80,6 +82,9 @@ type Options struct {
 	RedactionKey []byte
 	// OnTask, when set, hears of each task that ended, one at a time.
 	OnTask func(Result)
+	// Prompt starts tasks at their slot, not up to five minutes later as is
+	// kind to a provider that is really there.
+	Prompt bool
 	// Settle lets all tasks end before time goes on. A simulated clock needs it.
 	Settle bool
 }
@@ -126,6 +131,9 @@ func Open(ctx context.Context, o Options) (_ *Agent, err error) {
 		slots:   make(chan struct{}, maxTasks),
 	}
 	if a.ledger, err = ledger.Open(ctx, o.Dir, o.Signer, ledger.Options{Patience: publishPatience}); err != nil {
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+			err = fmt.Errorf("%w: the agent must be able to write to the data directory and to everything in it", err)
+		}
 		return nil, err
 	}
 	a.add = a.ledger.Add
@@ -225,15 +233,23 @@ func (a *Agent) configure(ctx context.Context) error {
 	return err
 }
 
+// brokenTimeout bounds how long Close waits for a ledger that failed.
+const brokenTimeout = 2 * time.Second
+
 // Close records that the agent ended in good order and lets go of the data
-// directory. Run and Collect must have returned.
+// directory. Run and Collect must have returned. After an error for which the
+// agent could not go on there is nothing to record, and another error may only
+// say that the directory stays locked until the process ends.
 func (a *Agent) Close(ctx context.Context, reason string) error {
 	var err error
+	timeout := sealTimeout
 	if a.failed() == nil {
 		_, err = a.seal(ctx, evidence.TypeStop, &evidence.Stop{Reason: reason},
 			[]evidence.Subject{evidence.SubjectOf(evidence.PayloadSchedule, a.scheduleDigest)})
+	} else {
+		timeout = brokenTimeout
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sealTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
 	return errors.Join(err, a.ledger.Close(ctx))
 }

@@ -42,7 +42,10 @@ func (a *Agent) makeStreams(s evidence.Schedule, now time.Time) error {
 			sched = space(of)
 			parsed[expr] = sched
 		}
-		st := &stream{Stream: key, schedule: sched.Schedule, jitter: schedule.Jitter(key.String(), sched.shortest, schedule.MaxJitter)}
+		st := &stream{Stream: key, schedule: sched.Schedule}
+		if !a.Prompt {
+			st.jitter = schedule.Jitter(key.String(), sched.shortest, schedule.MaxJitter)
+		}
 		st.provider, st.collector = a.find(key)
 		from := now
 		if known, ok := a.state.Streams[key]; ok {
