@@ -65,6 +65,7 @@ func (a *Agent) restorePassing(ctx context.Context, scope evidence.Scope, byChec
 					set[resourceKey(v)] = struct{}{}
 				case evidence.Fail:
 					delete(set, resourceKey(v))
+				default: // not decided
 				}
 			}
 		}

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/tallystick/tallystick/evidence"
@@ -93,36 +95,97 @@ func ReadState(ctx context.Context, dir string, vkey *seal.Verifier) (*State, er
 }
 
 func readState(ctx context.Context, entries iter.Seq2[ledger.Entry, error], store *payload.Store, vkey *seal.Verifier) (*State, error) {
+	unseal := seal.Peek
+	if vkey != nil {
+		unseal = vkey.Unseal
+	}
+	within, cancel := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer cancel()
+	// Checking signatures is most of the work, and goes on beside itself.
+	batches := make(chan chan []decoded, runtime.GOMAXPROCS(0))
+	work.Go(func() {
+		defer close(batches)
+		for batch := range inBatches(entries) {
+			done := make(chan []decoded, 1)
+			select {
+			case batches <- done:
+				work.Go(func() { done <- decode(batch, unseal) })
+			case <-within.Done():
+				return
+			}
+		}
+	})
 	s := newState()
-	for entry, err := range entries {
-		if err != nil {
-			return nil, err
+	for done := range batches {
+		for _, d := range <-done {
+			if d.err != nil {
+				return nil, d.err
+			}
+			if err := s.take(d.index, d.record, d.subjects, store); err != nil {
+				return nil, fmt.Errorf("record %d: %w", d.index, err)
+			}
 		}
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		unseal := seal.Peek
-		if vkey != nil {
-			unseal = vkey.Unseal
-		}
-		statement, err := unseal(entry.Data)
-		if err != nil {
-			return nil, fmt.Errorf("record %d: %w", entry.Index, err)
-		}
-		if err := s.apply(entry.Index, statement, store); err != nil {
-			return nil, fmt.Errorf("record %d: %w", entry.Index, err)
-		}
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
 	return s, nil
 }
 
-// apply takes in one record of the ledger.
-func (s *State) apply(index uint64, statement evidence.Statement, store *payload.Store) error {
-	record, err := evidence.Decode(statement)
-	if err != nil {
-		return err
+// decoded is a record on its way into the state.
+type decoded struct {
+	index    uint64
+	record   any
+	subjects []evidence.Subject
+	err      error // the ledger can not be read further
+}
+
+// batch is a row of entries, and the error that ended it.
+type batch struct {
+	entries []ledger.Entry
+	err     error
+}
+
+func inBatches(entries iter.Seq2[ledger.Entry, error]) iter.Seq[batch] {
+	return func(yield func(batch) bool) {
+		const size = 256
+		var b batch
+		for e, err := range entries {
+			if err != nil {
+				b.err = err
+				break
+			}
+			if b.entries = append(b.entries, e); len(b.entries) == size {
+				if !yield(b) {
+					return
+				}
+				b = batch{}
+			}
+		}
+		yield(b)
 	}
-	return s.take(index, record, statement.Subject, store)
+}
+
+func decode(b batch, unseal func([]byte) (evidence.Statement, error)) []decoded {
+	out := make([]decoded, 0, len(b.entries)+1)
+	for _, e := range b.entries {
+		d := decoded{index: e.Index}
+		statement, err := unseal(e.Data)
+		if err == nil {
+			d.subjects = statement.Subject
+			d.record, err = evidence.Decode(statement)
+		}
+		if err != nil {
+			d.err = fmt.Errorf("record %d: %w", e.Index, err)
+		}
+		out = append(out, d)
+	}
+	if b.err != nil {
+		out = append(out, decoded{err: b.err})
+	}
+	return out
 }
 
 // take takes in one record: its predicate, a pointer to one of the types that

@@ -75,7 +75,7 @@ func space(s schedule.Schedule) spaced {
 	out := spaced{Schedule: s}
 	begin := time.Date(2024, time.January, 1, 0, 0, 0, 0, time.UTC)
 	last := s.Next(begin)
-	for n := 0; n < most; n++ {
+	for n := range most {
 		next := s.Next(last)
 		if next.IsZero() || n > 1 && next.After(begin.AddDate(1, 1, 0)) {
 			break
