@@ -103,7 +103,6 @@ func BenchmarkStart(b *testing.B) {
 		seal(evidence.TypeRun, run, evidence.SubjectOf(evidence.PayloadObservations, digest))
 		seal(evidence.TypeAssessment, assessment, evidence.SubjectOf(evidence.PayloadVerdicts, digest))
 	}
-	vkey := verifierOf(b, bench.signer)
 	each := func(yield func(ledger.Entry, error) bool) {
 		for _, e := range entries {
 			if !yield(e, nil) {
@@ -113,7 +112,7 @@ func BenchmarkStart(b *testing.B) {
 	}
 	b.ResetTimer()
 	for b.Loop() {
-		s, err := readState(b.Context(), each, nil, vkey)
+		s, _, err := readState(b.Context(), each, nil)
 		if err != nil || s.Records != 2*tasks {
 			b.Fatal(s.Records, err)
 		}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,6 +10,9 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/transparency-dev/merkle/compact"
+	"github.com/transparency-dev/merkle/rfc6962"
 
 	"github.com/tallystick/tallystick/evidence"
 	"github.com/tallystick/tallystick/evidence/ledger"
@@ -85,25 +89,36 @@ func newState() *State {
 }
 
 // ReadState rebuilds the state of a data directory without taking its lock.
-// Signatures are checked against vkey unless it is nil.
+// Unless vkey is nil, the records must be those that a checkpoint signed with
+// that key covers: one signature stands for all of them, which costs a start
+// far less than checking each.
 func ReadState(ctx context.Context, dir string, vkey *seal.Verifier) (*State, error) {
 	r, err := ledger.OpenReader(dir)
 	if err != nil {
 		return nil, err
 	}
-	return readState(ctx, r.Entries(0), payload.OpenRead(dir), vkey)
+	s, root, err := readState(ctx, r.Entries(0), payload.OpenRead(dir))
+	if err != nil || vkey == nil {
+		return s, err
+	}
+	signed, err := vkey.Checkpoint(r.Checkpoint())
+	if err != nil {
+		return nil, err
+	}
+	if s.Records != signed.Size || s.Records > 0 && !bytes.Equal(root, signed.Root[:]) {
+		return nil, fmt.Errorf("the records are not those that the checkpoint covers: `tallystick verify %s` says which", dir)
+	}
+	return s, nil
 }
 
-func readState(ctx context.Context, entries iter.Seq2[ledger.Entry, error], store *payload.Store, vkey *seal.Verifier) (*State, error) {
-	unseal := seal.Peek
-	if vkey != nil {
-		unseal = vkey.Unseal
-	}
+// readState rebuilds the state from records, and gives the root of the tree
+// over them.
+func readState(ctx context.Context, entries iter.Seq2[ledger.Entry, error], store *payload.Store) (*State, []byte, error) {
 	within, cancel := context.WithCancel(ctx)
 	var work sync.WaitGroup
 	defer work.Wait()
 	defer cancel()
-	// Checking signatures is most of the work, and goes on beside itself.
+	// Decoding is most of the work, and goes on beside itself.
 	batches := make(chan chan []decoded, runtime.GOMAXPROCS(0))
 	work.Go(func() {
 		defer close(batches)
@@ -111,27 +126,36 @@ func readState(ctx context.Context, entries iter.Seq2[ledger.Entry, error], stor
 			done := make(chan []decoded, 1)
 			select {
 			case batches <- done:
-				work.Go(func() { done <- decode(batch, unseal) })
+				work.Go(func() { done <- decode(batch) })
 			case <-within.Done():
 				return
 			}
 		}
 	})
 	s := newState()
+	factory := compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}
+	tree := factory.NewEmptyRange(0)
 	for done := range batches {
 		for _, d := range <-done {
 			if d.err != nil {
-				return nil, d.err
+				return nil, nil, d.err
+			}
+			if err := tree.Append(d.leaf, nil); err != nil {
+				return nil, nil, fmt.Errorf("record %d: %w", d.index, err)
 			}
 			if err := s.take(d.index, d.record, d.subjects, store); err != nil {
-				return nil, fmt.Errorf("record %d: %w", d.index, err)
+				return nil, nil, fmt.Errorf("record %d: %w", d.index, err)
 			}
 		}
 	}
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return nil, nil, context.Cause(ctx)
 	}
-	return s, nil
+	root, err := tree.GetRootHash(nil)
+	if err != nil {
+		return nil, nil, fmt.Errorf("compute the root of the ledger: %w", err)
+	}
+	return s, root, nil
 }
 
 // decoded is a record on its way into the state.
@@ -139,7 +163,8 @@ type decoded struct {
 	index    uint64
 	record   any
 	subjects []evidence.Subject
-	err      error // the ledger can not be read further
+	leaf     []byte // its hash in the tree (RFC 6962 section 2.1)
+	err      error  // the ledger can not be read further
 }
 
 // batch is a row of entries, and the error that ended it.
@@ -168,11 +193,11 @@ func inBatches(entries iter.Seq2[ledger.Entry, error]) iter.Seq[batch] {
 	}
 }
 
-func decode(b batch, unseal func([]byte) (evidence.Statement, error)) []decoded {
+func decode(b batch) []decoded {
 	out := make([]decoded, 0, len(b.entries)+1)
 	for _, e := range b.entries {
-		d := decoded{index: e.Index}
-		statement, err := unseal(e.Data)
+		d := decoded{index: e.Index, leaf: rfc6962.DefaultHasher.HashLeaf(e.Data)}
+		statement, err := seal.Peek(e.Data)
 		if err == nil {
 			d.subjects = statement.Subject
 			d.record, err = evidence.Decode(statement)
