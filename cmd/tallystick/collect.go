@@ -39,7 +39,7 @@ Exit code 3: something could not be read; the table says how much, and
 	cmd.Flags().BoolVar(&failOnFail, "fail-on-fail", false, "exit with 4 when a check fails")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx := cmd.Context()
-		file, err := loadConfig(ctx, *path)
+		file, err := readConfig(ctx, *path)
 		if err != nil {
 			return err
 		}
@@ -71,7 +71,11 @@ Exit code 3: something could not be read; the table says how much, and
 		if err != nil {
 			return err
 		}
-		if err := taskListing(results).print(cmd.OutOrStdout(), *output); err != nil {
+		causes, err := causesOf(ctx, options.Dir, results)
+		if err != nil {
+			return err
+		}
+		if err := taskListing(results, causes).print(cmd.OutOrStdout(), *output); err != nil {
 			return err
 		}
 		if failOnFail {
@@ -155,19 +159,19 @@ func incomplete(results []agent.Result) error {
 
 // taskJSON is the shape of a task in JSON.
 type taskJSON struct {
-	ID           string              `json:"id"`
-	Collector    string              `json:"collector"`
-	Provider     string              `json:"provider"`
-	Account      string              `json:"account"`
-	Outcome      evidence.Outcome    `json:"outcome"`
-	Observations int                 `json:"observations"`
-	Gaps         int                 `json:"gaps"`
-	Record       *uint64             `json:"record,omitempty"` // absent: not sealed
-	Error        string              `json:"error,omitempty"`
-	Causes       []evidence.GapCount `json:"gap_causes,omitempty"`
+	ID           string           `json:"id"`
+	Collector    string           `json:"collector"`
+	Provider     string           `json:"provider"`
+	Account      string           `json:"account"`
+	Outcome      evidence.Outcome `json:"outcome"`
+	Observations int              `json:"observations"`
+	Gaps         int              `json:"gaps"`
+	Record       *uint64          `json:"record,omitempty"` // absent: not sealed
+	Error        string           `json:"error,omitempty"`
+	Causes       []cause          `json:"gap_causes,omitempty"`
 }
 
-func taskListing(results []agent.Result) listing {
+func taskListing(results []agent.Result, causes map[uint64][]cause) listing {
 	l := listing{header: []string{"collector", "account", "outcome", "observations", "gaps", "record", "took", "note"}}
 	tasks := []taskJSON{}
 	for _, r := range results {
@@ -179,7 +183,8 @@ func taskListing(results []agent.Result) listing {
 		default:
 			t.Outcome = r.Run.Outcome
 			t.Observations, t.Gaps = agent.Totals(r.Run)
-			t.Record, t.Causes, note = &r.Record, r.Run.Gaps, firstGap(r.Run)
+			t.Record, t.Causes = &r.Record, causes[r.Record]
+			note = noteOf(r.Run, t.Causes)
 			record = strconv.FormatUint(r.Record, 10)
 		}
 		tasks = append(tasks, t)
@@ -194,15 +199,14 @@ func taskListing(results []agent.Result) listing {
 	return l
 }
 
-// firstGap sums up the gaps of a run in one line.
-func firstGap(run *evidence.Run) string {
-	if len(run.Gaps) == 0 {
+// noteOf sums up in one line what a run could not read.
+func noteOf(run *evidence.Run, causes []cause) string {
+	if len(causes) == 0 {
 		return run.Fault
 	}
-	g := run.Gaps[0]
-	s := evidence.Gap{Operation: g.Operation, Class: g.Class, Code: g.Code, Permission: g.Permission}.String()
-	if more := len(run.Gaps) - 1; more > 0 {
-		s += fmt.Sprintf(", and %d more causes", more)
+	s := causes[0].String()
+	if more := len(causes) - 1; more > 0 {
+		s += fmt.Sprintf(", and %d more", more)
 	}
 	return s
 }

@@ -28,13 +28,14 @@ func newRun() *cobra.Command {
 		Long: `Collect on schedule, seal, judge, and serve /metrics, /healthz and /readyz.
 
 SIGTERM stops in good order. SIGHUP loads the configuration anew; a file that
-is not valid leaves the old configuration running, and
-tallystick_config_reload_success drops to 0.`,
+can not take force leaves the old configuration running, and
+tallystick_config_reload_success drops to 0. The data directory, the key and
+the listener stay what they are until the next start.`,
 		Args: noArguments,
 	}
 	path := configFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		file, err := loadConfig(cmd.Context(), *path)
+		file, err := readConfig(cmd.Context(), *path)
 		if err != nil {
 			return err
 		}
@@ -92,45 +93,87 @@ func (d *daemon) run(ctx context.Context, file *config.File) error {
 	return err
 }
 
-// agents runs an agent until ctx ends, and a new one for each valid reload.
-func (d *daemon) agents(ctx context.Context, file *config.File, reloads <-chan os.Signal, served chan error) error {
-	event := evidence.EventStarted
-	for {
-		registry := prometheus.NewRegistry()
-		options, err := wire(ctx, file, event, d.log, registry)
-		if err != nil {
-			return err
-		}
-		if err := os.MkdirAll(options.Dir, 0o750); err != nil {
-			return fmt.Errorf("make the data directory: %w", err)
-		}
-		a, err := agent.Open(ctx, options)
-		if err != nil {
-			return err
-		}
-		options.Metrics.BuildInfo(buildVersion(), buildRevision())
-		options.Metrics.ConfigReload(true)
-		d.gatherer.Store(registry)
-		d.ready.Store(true)
-		d.log.Info("agent started", zap.String("dir", options.Dir), zap.String("version", options.Program.Version),
-			zap.String("verifier_key", options.Signer.VerifierKey()), zap.String("configuration", string(file.Digest)))
+// prepared is a configuration of which nothing is left that could be refused.
+type prepared struct {
+	file     *config.File
+	options  agent.Options
+	registry *prometheus.Registry
+}
 
-		next, reason, err := d.runAgent(ctx, a, file, options.Metrics, reloads, served)
+func (d *daemon) prepare(ctx context.Context, file *config.File, event string) (*prepared, error) {
+	p := &prepared{file: file, registry: prometheus.NewRegistry()}
+	var err error
+	if p.options, err = wire(ctx, file, event, d.log, p.registry); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// reload gives the configuration that is to take the place of present. What
+// only a new process can change must not have changed.
+func (d *daemon) reload(ctx context.Context, present *prepared) (*prepared, error) {
+	file, err := readConfig(ctx, d.path)
+	if err != nil {
+		return nil, err
+	}
+	next, err := d.prepare(ctx, file, evidence.EventReloaded)
+	if err != nil {
+		return nil, err
+	}
+	for _, fixed := range []struct {
+		key     string
+		changed bool
+	}{
+		{"http.listen", file.Config.HTTP.Listen != present.file.Config.HTTP.Listen},
+		{"evidence.dir", file.Config.Evidence.Dir != present.file.Config.Evidence.Dir},
+		{"evidence.key", next.options.Signer.VerifierKey() != present.options.Signer.VerifierKey()},
+	} {
+		if fixed.changed {
+			return nil, file.Problem(fixed.key, "can not change while the daemon runs: restart it")
+		}
+	}
+	return next, nil
+}
+
+// agents runs an agent until ctx ends, and a new one for each reload.
+func (d *daemon) agents(ctx context.Context, file *config.File, reloads <-chan os.Signal, served chan error) error {
+	present, err := d.prepare(ctx, file, evidence.EventStarted)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(present.options.Dir, 0o750); err != nil {
+		return fmt.Errorf("make the data directory: %w", err)
+	}
+	for present != nil {
+		o := present.options
+		a, err := agent.Open(ctx, o)
+		if err != nil {
+			return err
+		}
+		o.Metrics.BuildInfo(buildVersion(), buildRevision())
+		o.Metrics.ConfigReload(true)
+		d.gatherer.Store(present.registry)
+		d.ready.Store(true)
+		d.log.Info("agent started", zap.String("dir", o.Dir), zap.String("version", o.Program.Version),
+			zap.String("verifier_key", o.Signer.VerifierKey()), zap.String("configuration", string(present.file.Digest)))
+
+		next, reason, err := d.runAgent(ctx, a, present, reloads, served)
 		d.ready.Store(false)
 		if closeErr := a.Close(ctx, reason); err == nil {
 			err = closeErr
 		}
 		d.log.Info("agent stopped", zap.String("reason", reason))
-		if err != nil || next == nil {
+		if err != nil {
 			return err
 		}
-		file, event = next, evidence.EventReloaded
+		present = next
 	}
+	return nil
 }
 
-// runAgent runs one agent until ctx ends, it fails, or a valid configuration
+// runAgent runs one agent until ctx ends, it fails, or another configuration
 // takes its place, which it then gives.
-func (d *daemon) runAgent(ctx context.Context, a *agent.Agent, file *config.File, m *telemetry.Metrics, reloads <-chan os.Signal, served chan error) (*config.File, string, error) {
+func (d *daemon) runAgent(ctx context.Context, a *agent.Agent, present *prepared, reloads <-chan os.Signal, served chan error) (*prepared, string, error) {
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)
@@ -138,18 +181,19 @@ func (d *daemon) runAgent(ctx context.Context, a *agent.Agent, file *config.File
 	for {
 		select {
 		case err := <-ended:
-			return nil, "stopped", err
+			reason := "the agent could not go on"
+			if cause := context.Cause(ctx); cause != nil {
+				reason = cause.Error() // names the signal
+			}
+			return nil, reason, err
 		case err := <-served:
 			stop()
 			served <- err // for the end of run
 			return nil, "the HTTP listener failed", errors.Join(err, <-ended)
 		case <-reloads:
-			next, err := loadConfig(ctx, d.path)
-			if err == nil && next.Config.HTTP.Listen != file.Config.HTTP.Listen {
-				err = errors.New("http.listen can not change while the daemon runs: restart it")
-			}
+			next, err := d.reload(ctx, present)
 			if err != nil {
-				m.ConfigReload(false)
+				present.options.Metrics.ConfigReload(false)
 				d.log.Error("configuration not reloaded; the old one stays in force", zap.Error(err))
 				continue
 			}

@@ -27,7 +27,7 @@ func (d dataDir) path(ctx context.Context) (string, error) {
 	if *d.dir != "" {
 		return *d.dir, nil
 	}
-	file, err := loadConfig(ctx, *d.config)
+	file, err := readConfig(ctx, *d.config)
 	if err != nil {
 		return "", fmt.Errorf("find the data directory (or name it with --dir): %w", err)
 	}

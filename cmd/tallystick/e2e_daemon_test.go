@@ -1,17 +1,12 @@
 package main_test
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -19,154 +14,10 @@ import (
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/tallystick/tallystick/evidence"
-	"github.com/tallystick/tallystick/evidence/ledger"
-	"github.com/tallystick/tallystick/evidence/seal"
 )
 
 // slot is how often the daemon of the tests looks at buckets.
 const slot = 2 * time.Second
-
-// soon bounds waits for what takes a slot and a collection on an idle machine,
-// and far longer on a busy one.
-const soon = time.Minute
-
-// background is a program that runs beside the test.
-type background struct {
-	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended
-	log  *lockedBuffer
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer // guarded by mu
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-// start runs the daemon. It is killed at the end of the test if it still runs.
-func (b *bench) start(t *testing.T) *background {
-	t.Helper()
-	d := &background{cmd: b.command(t.Context(), b.program, "run"), done: make(chan struct{}), log: new(lockedBuffer)}
-	d.cmd.Stdout, d.cmd.Stderr = d.log, d.log
-	if err := d.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		defer close(d.done)
-		_ = d.cmd.Wait() // its exit code is looked at in stop
-	}()
-	t.Cleanup(func() {
-		_ = d.cmd.Process.Kill() // most have ended already
-		<-d.done
-		if t.Failed() {
-			t.Logf("the end of the daemon's log:\n%s", tail(d.log.String(), 25))
-		}
-	})
-	return d
-}
-
-// stop asks the daemon to end and demands that it does, in good order.
-func (d *background) stop(t *testing.T) {
-	t.Helper()
-	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-d.done:
-	case <-time.After(soon):
-		t.Fatal("the daemon does not stop on SIGTERM")
-	}
-	if code := d.cmd.ProcessState.ExitCode(); code != 0 {
-		t.Errorf("the daemon ended with %d", code)
-	}
-	if s := d.log.String(); strings.Contains(s, "panic") || strings.Contains(s, "goroutine ") {
-		t.Errorf("the daemon's log holds a stack trace:\n%s", s)
-	}
-}
-
-// get reads a page of the daemon.
-func get(t *testing.T, url string) (status int, body string, err error) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
-	if err != nil {
-		return 0, "", err
-	}
-	resp, err := client().Do(req)
-	if err != nil {
-		return 0, "", err
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	return resp.StatusCode, string(b), err
-}
-
-// ready waits until the daemon is.
-func (d *background) ready(t *testing.T, url string) {
-	t.Helper()
-	eventually(t, soon, "/readyz", func() error {
-		select {
-		case <-d.done:
-			t.Fatalf("the daemon ended:\n%s", d.log)
-		default:
-		}
-		status, body, err := get(t, url+"/readyz")
-		if err == nil && status != http.StatusOK {
-			err = fmt.Errorf("%d: %s", status, body)
-		}
-		return err
-	})
-}
-
-// metric finds the one series of a scrape that has the labels, given as k="v".
-func metric(scrape, name string, labels ...string) (float64, error) {
-	lines := bufio.NewScanner(strings.NewReader(scrape))
-	var found []string
-next:
-	for lines.Scan() {
-		series, value, _ := strings.Cut(lines.Text(), " ")
-		base, _, _ := strings.Cut(series, "{")
-		if base != name {
-			continue
-		}
-		for _, l := range labels {
-			if !strings.Contains(series, l) {
-				continue next
-			}
-		}
-		found = append(found, value)
-	}
-	if len(found) != 1 {
-		return 0, fmt.Errorf("%d series %s with %v", len(found), name, labels)
-	}
-	return strconv.ParseFloat(found[0], 64)
-}
-
-// wantMetric waits until a series has a value.
-func wantMetric(t *testing.T, url string, want float64, name string, labels ...string) {
-	t.Helper()
-	eventually(t, soon, fmt.Sprintf("%s%v is %v", name, labels, want), func() error {
-		_, scrape, err := get(t, url+"/metrics")
-		if err != nil {
-			return err
-		}
-		got, err := metric(scrape, name, labels...)
-		if err == nil && got != want {
-			err = fmt.Errorf("it is %v", got)
-		}
-		return err
-	})
-}
 
 func (w world) daemon(t *testing.T) {
 	t.Parallel()
@@ -203,13 +54,13 @@ http: {listen: "127.0.0.1:` + port + `"}
 	}
 	resources(1, "pass")
 	resources(0, "fail")
+	wantMetric(t, url, 1, "tallystick_check_resources", account, `check="aws-ebs-encryption-default"`, `status="fail"`) // for after the restart
 	wantMetric(t, url, 0, "tallystick_drift_total", account, check)
 	if err := versioning(s3types.BucketVersioningStatusSuspended)(t.Context(), c, bucketName); err != nil {
 		t.Fatal(err)
 	}
 	suspended := time.Now()
 	resources(1, "fail")
-	t.Logf("the drift shows %v after the change; a slot is %v", time.Since(suspended).Round(100*time.Millisecond), slot)
 	resources(0, "pass")
 	wantMetric(t, url, 1, "tallystick_drift_total", account, check)
 	if v := b.verdicts(t, "--check", "aws-s3-versioning"); len(v) != 1 || v[0].Status != "fail" || !strings.Contains(v[0].Reason, "Suspended") {
@@ -226,51 +77,67 @@ http: {listen: "127.0.0.1:` + port + `"}
 	w.wantHeld(t, b, d, config(freePort(t), every))
 	b.wantVerified(t) // while it runs
 
-	// A configuration that is not valid leaves the old one running.
-	b.configure(t, strings.Replace(config(port, every), "regions:", "region:", 1))
-	d.hup(t)
-	wantMetric(t, url, 0, "tallystick_config_reload_success")
-	if log := d.log.String(); !strings.Contains(log, "tallystick.yaml:") || !strings.Contains(log, "region") {
-		t.Errorf("the log does not say what is wrong with the configuration:\n%s", tail(log, 5))
-	}
-	_, scrape, err := get(t, url+"/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	runs := []string{"tallystick_runs_total", account, `collector="aws.s3_buckets"`, `outcome="complete"`}
-	before, err := metric(scrape, runs[0], runs[1:]...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, soon, "the old schedule goes on", func() error {
-		_, scrape, err := get(t, url+"/metrics")
-		if err != nil {
-			return err
-		}
-		now, err := metric(scrape, runs[0], runs[1:]...)
-		if err == nil && now <= before {
-			err = fmt.Errorf("%v runs then and now", now)
-		}
-		return err
-	})
+	wantRefused(t, b, d, url, config(port, every), config(freePort(t), every))
 
 	// A valid one takes force.
-	b.configure(t, config(port, "@every 1h"))
+	hourly := config(port, "@every 1h")
+	b.configure(t, hourly)
 	d.hup(t)
 	wantMetric(t, url, 1, "tallystick_config_reload_success")
 	resources(1, "not_applicable")
 	wantMetric(t, url, time.Hour.Seconds(), "tallystick_schedule_period_seconds", account, `collector="aws.s3_buckets"`)
 	d.stop(t)
 	wantRecords(t, b)
-	w.wantRestored(t, b, config(port, "@every 1h"), url)
+	wantDrift(t, b, suspended)
+	w.wantRestored(t, b, hourly, url)
 	b.wantVerified(t)
 }
 
-func (d *background) hup(t *testing.T) {
+// wantRefused demands that a configuration which can not take force is refused
+// with its reason, and that the good one goes on. Elsewhere is the good one
+// with another listener.
+func wantRefused(t *testing.T, b *bench, d *background, url, good, elsewhere string) {
 	t.Helper()
-	if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+	for _, bad := range []struct{ config, says string }{
+		{strings.Replace(good, "regions:", "region:", 1), "region"},
+		{good + "catalogue: {parameters: {aws-s3-versioning: {max_days: {value: 1, owner: o, approver: a, reason: r}}}}\n", "max_days"},
+		{elsewhere, "can not change while the daemon runs"},
+		{strings.Replace(good, "schedule:", "evidence: {dir: ./evidence, key: ./none.key}\nschedule:", 1), "none.key"},
+	} {
+		b.configure(t, bad.config)
+		lines := len(d.log.String())
+		d.hup(t)
+		eventually(t, "the log says "+bad.says, func() error {
+			if log := d.log.String()[lines:]; !strings.Contains(log, "not reloaded") || !strings.Contains(log, bad.says) {
+				return fmt.Errorf("it says:\n%s", log)
+			}
+			return nil
+		})
+		wantMetric(t, url, 0, "tallystick_config_reload_success")
+	}
+	if log := d.log.String(); !strings.Contains(log, "tallystick.yaml:") {
+		t.Errorf("the log does not say where the configuration is wrong:\n%s", tail(log, 5))
+	}
+	_, scrape, err := get(t, url+"/metrics")
+	if err != nil {
 		t.Fatal(err)
 	}
+	const runs, collector, outcome = "tallystick_runs_total", `collector="aws.s3_buckets"`, `outcome="complete"`
+	before, err := metric(scrape, runs, collector, outcome)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the old schedule goes on", func() error {
+		_, scrape, err := get(t, url+"/metrics")
+		if err != nil {
+			return err
+		}
+		now, err := metric(scrape, runs, collector, outcome)
+		if err == nil && now <= before {
+			err = fmt.Errorf("%v runs then and now", now)
+		}
+		return err
+	})
 }
 
 // wantHeld shows that nobody else can write to a directory that a daemon has,
@@ -296,31 +163,6 @@ func (w world) wantHeld(t *testing.T, b *bench, d *background, other string) {
 	b.run(t, "status").says(t, "held by "+process)
 }
 
-// records reads the ledger as the program's own reader does.
-func records(t *testing.T, dir string) []any {
-	t.Helper()
-	r, err := ledger.OpenReader(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out []any
-	for entry, err := range r.Entries(0) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		statement, err := seal.Peek(entry.Data)
-		if err != nil {
-			t.Fatal(err)
-		}
-		record, err := evidence.Decode(statement)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, record)
-	}
-	return out
-}
-
 // wantRecords looks at what a daemon leaves that was started, reloaded and stopped.
 func wantRecords(t *testing.T, b *bench) {
 	t.Helper()
@@ -339,8 +181,38 @@ func wantRecords(t *testing.T, b *bench) {
 		t.Errorf("configurations took force: %s, want started reloaded", got)
 	}
 	last, ok := all[len(all)-1].(*evidence.Stop)
-	if !ok || last.Reason == "" || stops < 1 {
-		t.Errorf("the last of %d records is %+v, want that of a stop with its reason", len(all), all[len(all)-1])
+	if !ok || !strings.Contains(last.Reason, "terminated") || stops != 2 {
+		t.Errorf("the last of %d records is %+v, want that of a stop that names the signal", len(all), all[len(all)-1])
+	}
+}
+
+// wantDrift demands that no look after a change fails to tell it. That no slot
+// went by without a look, or a record that there was none, is for verify to say.
+func wantDrift(t *testing.T, b *bench, changed time.Time) {
+	t.Helper()
+	late := map[uint64]bool{} // runs that began after the change
+	told := 0
+	for i, r := range records(t, b.dir) {
+		switch r := r.(type) {
+		case *evidence.Run:
+			late[uint64(i)] = r.Collector == "aws.s3_buckets" && r.Started.After(changed)
+		case *evidence.Assessment:
+			if !slices.ContainsFunc(r.Used, func(u evidence.Used) bool { return late[u.Record] }) {
+				continue
+			}
+			for _, c := range r.Checks {
+				if c.Check != "aws-s3-versioning" {
+					continue
+				}
+				told++
+				if c.Pass != 0 {
+					t.Errorf("record %d, of a look after the change: %+v", i, c)
+				}
+			}
+		}
+	}
+	if told == 0 {
+		t.Error("no look after the change was assessed")
 	}
 }
 

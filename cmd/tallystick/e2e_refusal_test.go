@@ -86,20 +86,30 @@ func denials() []refusal {
 	}
 	xml, json := map[string]string{"Content-Type": "text/xml"}, map[string]string{"Content-Type": "application/x-amz-json-1.0"}
 	return []refusal{
-		{"iam:ListMFADevices", query("ListMFADevices"), http.StatusForbidden, xml,
+		{
+			"iam:ListMFADevices", query("ListMFADevices"), http.StatusForbidden, xml,
 			`<ErrorResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>` +
-				text("iam:ListMFADevices") + `</Message></Error><RequestId>4f1b4a5e-0001</RequestId></ErrorResponse>`},
-		{"ec2:DescribeVolumes", query("DescribeVolumes"), http.StatusForbidden, xml,
+				text("iam:ListMFADevices") + `</Message></Error><RequestId>4f1b4a5e-0001</RequestId></ErrorResponse>`,
+		},
+		{
+			"ec2:DescribeVolumes", query("DescribeVolumes"), http.StatusForbidden, xml,
 			`<?xml version="1.0" encoding="UTF-8"?><Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>` +
-				text("ec2:DescribeVolumes") + `</Message></Error></Errors><RequestID>4f1b4a5e-0002</RequestID></Response>`},
-		{"s3:GetBucketEncryption", subresource("encryption"), http.StatusForbidden, xml,
+				text("ec2:DescribeVolumes") + `</Message></Error></Errors><RequestID>4f1b4a5e-0002</RequestID></Response>`,
+		},
+		{
+			"s3:GetBucketEncryption", subresource("encryption"), http.StatusForbidden, xml,
 			`<?xml version="1.0" encoding="UTF-8"?><Error><Code>AccessDenied</Code><Message>` +
-				text("s3:GetEncryptionConfiguration") + `</Message><RequestId>4F1B4A5E0003</RequestId><HostId>host</HostId></Error>`},
-		{"dynamodb:DescribeContinuousBackups", target(".DescribeContinuousBackups"), http.StatusBadRequest, json,
-			`{"__type":"com.amazon.coral.service#AccessDeniedException","Message":"` + text("dynamodb:DescribeContinuousBackups") + `"}`},
-		{"backup:ListBackupPlans", path("/backup/plans"), http.StatusForbidden,
+				text("s3:GetEncryptionConfiguration") + `</Message><RequestId>4F1B4A5E0003</RequestId><HostId>host</HostId></Error>`,
+		},
+		{
+			"dynamodb:DescribeContinuousBackups", target(".DescribeContinuousBackups"), http.StatusBadRequest, json,
+			`{"__type":"com.amazon.coral.service#AccessDeniedException","Message":"` + text("dynamodb:DescribeContinuousBackups") + `"}`,
+		},
+		{
+			"backup:ListBackupPlans", path("/backup/plans"), http.StatusForbidden,
 			map[string]string{"Content-Type": "application/json", "X-Amzn-ErrorType": "AccessDeniedException"},
-			`{"message":"` + text("backup:ListBackupPlans") + `"}`},
+			`{"message":"` + text("backup:ListBackupPlans") + `"}`,
+		},
 	}
 }
 
@@ -132,7 +142,7 @@ aws:
   regions: [us-east-1]
 http: {listen: "127.0.0.1:`+port+`"}
 `)
-	var wants = []struct {
+	wants := []struct {
 		collector, operation, permission, code string
 		check, region, resource                string // what can not be decided for it; empty: nothing looks at it
 	}{
