@@ -148,8 +148,9 @@ const (
 	Attested        Basis = "attested"
 )
 
-// Population is the resource id of a verdict about a whole kind in a region
-// rather than about one resource: the list could not be read, or it is empty.
+// Population is the resource id of a verdict about a whole kind rather than
+// about one resource: the list could not be read in a region, or the account
+// has none anywhere.
 const Population = "*"
 
 // Verdict is what a check says of one resource.

@@ -66,6 +66,9 @@ func readMembers[O, F any](ctx context.Context, r *reader, operation string, pag
 // members emits the members of one page of the list that operation reads.
 func (r *reader) members(ctx context.Context, operation string, p page, field string, ids []string) error {
 	call, _ := r.spec.Call(operation)
+	if call.Kind == "" {
+		return errRunner{fmt.Errorf("collector %s reads the list of %s without declaring the call and its kind", r.spec.Name, operation)}
+	}
 	for i, id := range ids {
 		if id == "" {
 			return unidentified(operation, field, i)

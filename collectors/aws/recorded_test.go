@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"net/http"
 	"os"
@@ -65,6 +66,7 @@ type seen struct {
 	gaps         []evidence.Gap
 	vanished     []string
 	requests     map[string]int // operation → round trips
+	unused       []string       // recorded requests that were not made
 }
 
 func (s *seen) Principal(name string) { s.principal = name }
@@ -140,7 +142,7 @@ func replayWith(t *testing.T, c collectors.Collector, account string, in interce
 	})
 	if err := c.Collect(t.Context(), collectors.Input{
 		Scope:    evidence.Scope{Provider: "aws", Account: account},
-		Captured: recorder.Transport(replayer),
+		Captured: recorder.Transport(unrecorded{t, replayer}),
 		InFlight: inFlight,
 		Wait:     func(context.Context, time.Duration) error { return nil },
 	}, got); err != nil {
@@ -150,7 +152,24 @@ func replayWith(t *testing.T, c collectors.Collector, account string, in interce
 		t.Fatal(err)
 	}
 	got.sort()
+	got.unused = replayer.Unused()
 	return got, kept.Bytes()
+}
+
+// unrecorded fails the test for a request that is not recorded. To the
+// collector it is an answer that did not come, and would end as a gap.
+type unrecorded struct {
+	t *testing.T
+	http.RoundTripper
+}
+
+func (u unrecorded) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := u.RoundTripper.RoundTrip(req)
+	var none *capture.NoAnswerError
+	if errors.As(err, &none) {
+		u.t.Error(err)
+	}
+	return resp, err
 }
 
 type sink struct{ *bytes.Buffer }
@@ -196,6 +215,12 @@ func TestRecordings(t *testing.T) {
 					}
 				}
 				golden(t, filepath.Join("testdata", "golden", account, c.Spec().Name+".jsonl"), b.Bytes())
+				for _, request := range got.unused {
+					// The regions are in the file that all collectors share.
+					if c.Spec().Reach == collectors.Regional || !strings.Contains(request, "ec2:DescribeRegions") {
+						t.Errorf("recorded, and never asked for: %s", request)
+					}
+				}
 				for _, found := range scan(t, kept) {
 					t.Errorf("capture kept a secret: %v", found)
 				}
@@ -264,20 +289,33 @@ func TestDeclaredCalls(t *testing.T) {
 func TestListsEnd(t *testing.T) {
 	e := estate(t)
 	for _, c := range aws.Catalogue(e) {
-		got, _ := replay(t, c, recordings.Accounts()[0], nil)
-		where := []string{""}
-		if c.Spec().Reach == collectors.Regional {
-			where = regions
-			if !slices.Equal(got.leftOut, []string{"eu-central-1"}) {
-				t.Errorf("%s: left out %v, want the enabled region that the tests do not configure", c.Spec().Name, got.leftOut)
+		for _, account := range recordings.Accounts() {
+			got, _ := replay(t, c, account, nil)
+			where := []string{""}
+			if c.Spec().Reach == collectors.Regional {
+				where = regions
+				if !slices.Equal(got.leftOut, []string{"eu-central-1"}) {
+					t.Errorf("%s: left out %v, want the enabled region that the tests do not configure", c.Spec().Name, got.leftOut)
+				}
 			}
-		}
-		for _, kind := range c.Spec().Kinds {
-			for _, region := range where {
-				if !got.listed[kind+"@"+region] {
-					t.Errorf("%s: the list of %s in %q has no end", c.Spec().Name, kind, region)
+			for _, kind := range c.Spec().Kinds {
+				for _, region := range where {
+					if !got.listed[kind+"@"+region] {
+						t.Errorf("%s: the list of %s in %q of %s has no end", c.Spec().Name, kind, region, account)
+					}
 				}
 			}
 		}
+	}
+}
+
+// TestCatalogueOrder keeps the list in order of name, without a name twice.
+func TestCatalogueOrder(t *testing.T) {
+	last := ""
+	for _, c := range aws.Catalogue(estate(t)) {
+		if name := c.Spec().Name; name <= last {
+			t.Errorf("%s stands after %s", name, last)
+		}
+		last = c.Spec().Name
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"slices"
@@ -75,7 +76,7 @@ func OpenReplay(o ReplayOptions, files ...io.Reader) (*Replayer, error) {
 				err = r.add(&e)
 			}
 			if err != nil {
-				return nil, fmt.Errorf("open replay: file %d: %w", i+1, err)
+				return nil, fmt.Errorf("open replay: %s: %w", nameOf(f, i), err)
 			}
 		}
 	}
@@ -85,6 +86,16 @@ func OpenReplay(o ReplayOptions, files ...io.Reader) (*Replayer, error) {
 		}
 	}
 	return r, nil
+}
+
+// nameOf names a recording for people: by its file, where it is one.
+func nameOf(r io.Reader, i int) string {
+	if f, ok := r.(interface{ Stat() (fs.FileInfo, error) }); ok {
+		if info, err := f.Stat(); err == nil {
+			return info.Name()
+		}
+	}
+	return fmt.Sprintf("file %d", i+1)
 }
 
 // occurrence gives the number at the end of the ID; entries are written as
