@@ -67,7 +67,7 @@ remediation, examples.`,
 			}
 		}
 		l.value = chosen
-		return l.print(cmd.OutOrStdout(), *output)
+		return l.write(cmd.OutOrStdout(), *output)
 	}
 	return cmd
 }

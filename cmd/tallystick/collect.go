@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -36,7 +37,7 @@ Exit code 3: something could not be read; the table says how much, and
 	output := outputFlag(cmd)
 	cmd.Flags().StringSliceVar(&only.collectors, "collector", nil, "only these collectors")
 	cmd.Flags().StringSliceVar(&only.accounts, "account", nil, "only these accounts")
-	cmd.Flags().BoolVar(&failOnFail, "fail-on-fail", false, "exit with 4 when a check fails")
+	cmd.Flags().BoolVar(&failOnFail, "fail-on-fail", false, "exit with 4 when a check fails in the accounts chosen")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx := cmd.Context()
 		file, err := readConfig(ctx, *path)
@@ -66,17 +67,17 @@ Exit code 3: something could not be read; the table says how much, and
 		}
 		bar := newBar(cmd.ErrOrStderr(), "collecting", total)
 		options.OnTask = func(agent.Result) { bar.step() }
-		results, err := collectOnce(ctx, options, pick)
+		results, failure := collectOnce(ctx, options, pick)
 		bar.stop()
-		if err != nil {
-			return err
+		if failure != nil && len(results) == 0 {
+			return failure
 		}
 		causes, err := causesOf(ctx, options.Dir, results)
 		if err != nil {
-			return err
+			return errors.Join(failure, err)
 		}
-		if err := taskListing(results, causes).print(cmd.OutOrStdout(), *output); err != nil {
-			return err
+		if err := taskListing(results, causes).write(cmd.OutOrStdout(), *output); err != nil || failure != nil {
+			return errors.Join(failure, err)
 		}
 		if failOnFail {
 			state, err := agent.ReadState(ctx, options.Dir, nil)
@@ -149,6 +150,9 @@ func incomplete(results []agent.Result) error {
 	for _, r := range results {
 		if r.Err != nil {
 			return exitError{exitGaps, fmt.Errorf("task %s was not sealed: %w", r.ID(), r.Err)}
+		}
+		if r.Unjudged != nil {
+			return exitError{exitGaps, fmt.Errorf("task %s was sealed but not judged, its verdicts are those of before: %w", r.ID(), r.Unjudged)}
 		}
 		if r.Run.Outcome != evidence.Complete {
 			return exitError{code: exitGaps}

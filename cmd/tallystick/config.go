@@ -70,7 +70,7 @@ func newConfigValidate() *cobra.Command {
 			OK       bool    `json:"ok"`
 			Problems []place `json:"problems"`
 		}{len(problems) == 0, places}
-		if err := l.print(cmd.OutOrStdout(), *output); err != nil {
+		if err := l.write(cmd.OutOrStdout(), *output); err != nil {
 			return err
 		}
 		if len(problems) > 0 {

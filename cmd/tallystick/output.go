@@ -53,7 +53,7 @@ type listing struct {
 	value  any // for JSON
 }
 
-func (l listing) print(w io.Writer, f format) error {
+func (l listing) write(w io.Writer, f format) error {
 	switch f {
 	case asJSON:
 		e := json.NewEncoder(w)

@@ -83,9 +83,9 @@ func printVerdicts(w io.Writer, f format, verdicts []evidence.Verdict, all bool)
 			cmp.Compare(a.Region, b.Region), cmp.Compare(a.Resource, b.Resource))
 	})
 	if f != asTable {
-		return verdictListing(verdicts).print(w, f)
+		return verdictListing(verdicts).write(w, f)
 	}
-	if err := controlSummary(verdicts).print(w, f); err != nil {
+	if err := controlSummary(verdicts).write(w, f); err != nil {
 		return err
 	}
 	shown := verdicts

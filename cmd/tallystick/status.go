@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -89,7 +90,7 @@ func newStatus() *cobra.Command {
 				return err
 			}
 		}
-		if err := l.print(cmd.OutOrStdout(), *output); err != nil {
+		if err := l.write(cmd.OutOrStdout(), *output); err != nil {
 			return err
 		}
 		if *output == asTable && state.Simulated {
@@ -128,9 +129,7 @@ func streams(state *agent.State, now time.Time) ([]streamStatus, error) {
 		if zone, err = time.LoadLocation(f.Schedule.TimeZone); err != nil {
 			return nil, err
 		}
-		for key, expr := range f.Schedule.Streams {
-			expressions[key] = expr
-		}
+		maps.Insert(expressions, f.Schedule.Streams)
 	}
 	keys := map[evidence.Stream]bool{}
 	for key := range expressions {

@@ -73,7 +73,7 @@ func printReport(w io.Writer, f format, r verify.Report) error {
 		l.rows = append(l.rows, []string{p.Kind, p.Place, p.Detail})
 	}
 	if f != asTable {
-		return l.print(w, f)
+		return l.write(w, f)
 	}
 	verdict := "verified: nothing is wrong"
 	if !r.OK {
@@ -103,5 +103,5 @@ func printReport(w io.Writer, f format, r verify.Report) error {
 	if _, err := fmt.Fprintln(w); err != nil {
 		return err
 	}
-	return l.print(w, f)
+	return l.write(w, f)
 }

@@ -50,7 +50,7 @@ func newVersion() *cobra.Command {
 			header: []string{"version", "revision", "go", "binary sha256"},
 			rows:   [][]string{{value.Version, value.Revision, value.Go, value.Binary}},
 			value:  value,
-		}.print(cmd.OutOrStdout(), *output)
+		}.write(cmd.OutOrStdout(), *output)
 	}
 	return cmd
 }

@@ -71,26 +71,26 @@ func keepAnswer(stack *middleware.Stack) error {
 		}), middleware.After)
 }
 
-// answerOf finds the answer behind an operation's output. The second result is
-// false when out did not come from a call.
-func answerOf(out any) (answer, bool) {
+// answerOf finds the answer behind an operation's output. It is empty when out
+// did not come from a call.
+func answerOf(out any) answer {
 	v := reflect.ValueOf(out)
 	if v.Kind() == reflect.Pointer {
 		v = v.Elem()
 	}
 	if v.Kind() != reflect.Struct {
-		return answer{}, false
+		return answer{}
 	}
 	f := v.FieldByName("ResultMetadata")
 	if !f.IsValid() {
-		return answer{}, false
+		return answer{}
 	}
-	m, ok := f.Interface().(middleware.Metadata)
+	m, ok := reflect.TypeAssert[middleware.Metadata](f)
 	if !ok {
-		return answer{}, false
+		return answer{}
 	}
-	a, ok := m.Get(answerKey{}).(answer)
-	return a, ok
+	a, _ := m.Get(answerKey{}).(answer)
+	return a
 }
 
 // exchangeOf finds the exchange behind a failed call; empty when no answer came.
@@ -109,11 +109,8 @@ func Describe(req *http.Request) capture.Labels {
 	l := capture.Labels{
 		Service:   prefix(awsmiddleware.GetServiceID(ctx)),
 		Operation: prefix(awsmiddleware.GetServiceID(ctx)) + ":" + awsmiddleware.GetOperationName(ctx),
-		Region:    awsmiddleware.GetSigningRegion(ctx),
+		Region:    awsmiddleware.GetRegion(ctx),
 		Attempt:   1,
-	}
-	if r := awsmiddleware.GetRegion(ctx); r != "" {
-		l.Region = r
 	}
 	// Source: AWS SDKs reference, "amz-sdk-request: attempt=1; max=3".
 	for part := range strings.SplitSeq(req.Header.Get("Amz-Sdk-Request"), ";") {

@@ -58,7 +58,7 @@ func (c *collector) Collect(ctx context.Context, in collectors.Input, emit colle
 			fmt.Errorf("the credentials for account %s open account %s: set the role of account %s in the configuration", in.Scope.Account, got, in.Scope.Account))
 	}
 	task.partition = partitionOf(aws.ToString(caller.Arn))
-	identity, _ := answerOf(caller)
+	identity := answerOf(caller)
 	task.caller = identity.exchange
 
 	if c.spec.Reach == collectors.Global {
@@ -166,8 +166,7 @@ func (e errRunner) Unwrap() error { return e.err }
 // rests, into gaps for the kinds concerned. The operation counts only when the
 // error does not name one itself. It gives an error only when the task is over.
 func (t *task) listFailed(ctx context.Context, region, operation string, err error) error {
-	var runner errRunner
-	if errors.As(err, &runner) {
+	if runner, ok := errors.AsType[errRunner](err); ok {
 		return runner.err
 	}
 	if ctx.Err() != nil {

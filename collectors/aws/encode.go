@@ -50,6 +50,7 @@ func doubtful(v reflect.Value) bool {
 				return true
 			}
 		}
+	default: // strings and whatever else can not be in doubt
 	}
 	return false
 }
@@ -71,7 +72,7 @@ func encode(v reflect.Value, received *node) (any, bool) {
 		}
 		return encode(v.Elem(), received)
 	case reflect.Struct:
-		if t, ok := v.Interface().(time.Time); ok {
+		if t, ok := reflect.TypeAssert[time.Time](v); ok {
 			return t.UTC().Format(time.RFC3339Nano), true
 		}
 		return encodeStruct(v, received), true

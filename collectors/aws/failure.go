@@ -19,8 +19,7 @@ import (
 // failure says why a call failed: its class, and the provider's own code and
 // text where an answer came.
 func failure(err error) (class evidence.Class, code, message string) {
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		code, message = api.ErrorCode(), api.ErrorMessage()
 		return classOf(code, statusOf(err)), code, message
 	}
@@ -86,8 +85,7 @@ func classOf(code string, status int) evidence.Class {
 
 // statusOf gives the HTTP status of the answer, 0 when none came.
 func statusOf(err error) int {
-	var re *smithyhttp.ResponseError
-	if errors.As(err, &re) {
+	if re, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
 		return re.HTTPStatusCode()
 	}
 	return 0

@@ -56,7 +56,7 @@ func readCredentialReport(ctx context.Context, r *reader) error {
 	if err != nil {
 		return reportError("GetCredentialReport", &smithy.DeserializationError{Err: err})
 	}
-	from, _ := answerOf(out)
+	from := answerOf(out)
 	for _, row := range rows {
 		body := make(map[string]any, len(row))
 		for column, value := range row {

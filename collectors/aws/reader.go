@@ -48,7 +48,7 @@ type page struct {
 
 // page encodes an answer. The items of a field keep the order of the SDK's slice.
 func (r *reader) page(out any) page {
-	a, _ := answerOf(out)
+	a := answerOf(out)
 	fields, _ := encodeAnswer(out, a.body)
 	object, _ := fields.(map[string]any)
 	return page{exchange: a.exchange, service: a.service, operation: a.operation, fields: object}
@@ -88,9 +88,7 @@ func (r *reader) each(ctx context.Context, detail func() error) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	r.pending.Add(1)
-	go func() {
-		defer r.pending.Done()
+	r.pending.Go(func() {
 		defer func() { <-r.slots }()
 		// A panic in a goroutine would take the daemon down; it becomes this
 		// task's failure instead.
@@ -102,7 +100,7 @@ func (r *reader) each(ctx context.Context, detail func() error) error {
 		if err := detail(); err != nil {
 			r.fail(err)
 		}
-	}()
+	})
 	return nil
 }
 
@@ -138,7 +136,7 @@ func (o *resource) set(operation string, out any, err error) {
 		o.failed(call, err)
 		return
 	}
-	a, _ := answerOf(out)
+	a := answerOf(out)
 	o.source(a.exchange)
 	if v, ok := encodeAnswer(out, a.body); ok {
 		o.body[call.Field] = v

@@ -165,8 +165,7 @@ type unrecorded struct {
 
 func (u unrecorded) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := u.RoundTripper.RoundTrip(req)
-	var none *capture.NoAnswerError
-	if errors.As(err, &none) {
+	if _, ok := errors.AsType[*capture.NoAnswerError](err); ok {
 		u.t.Error(err)
 	}
 	return resp, err

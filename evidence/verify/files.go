@@ -52,7 +52,7 @@ func (c *check) checkFiles(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		const why = "the agent was killed before it published (start it once), or the checkpoint was rolled back"
+		const why = "the agent was killed, or its disk was full, before it published (start it once), or the checkpoint was rolled back"
 		if behind && !moved {
 			c.problem(KindCheckpointBehind, ledgerPlace(treeStateFile), "it has more records than the %d that are published: %s", c.head.Size, why)
 		}

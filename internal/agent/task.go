@@ -19,11 +19,12 @@ import (
 // Result is how a task ended.
 type Result struct {
 	evidence.Task
-	Trigger evidence.Trigger
-	Run     *evidence.Run // nil when the task could not be sealed
-	Record  uint64        // its index in the ledger
-	Err     error         // why it could not be sealed
-	Took    time.Duration
+	Trigger  evidence.Trigger
+	Run      *evidence.Run // nil when the task could not be sealed
+	Record   uint64        // its index in the ledger
+	Err      error         // why it could not be sealed
+	Unjudged error         // why what it saw could not be judged; the verdicts are those of before
+	Took     time.Duration
 
 	// Drifted are the verdicts that went from pass to fail because of this run.
 	Drifted []evidence.Verdict
@@ -55,7 +56,7 @@ func (a *Agent) do(ctx context.Context, s *stream, slot time.Time, trigger evide
 	}
 	if err == nil {
 		result.Run, result.Record = run, at.index
-		result.Drifted = a.sealedRun(ctx, s, run, at)
+		result.Drifted, result.Unjudged = a.sealedRun(ctx, s, run, at)
 	} else {
 		result.Err = err
 		a.notSealed(ctx, s, slot, trigger, err)
@@ -130,8 +131,10 @@ func (a *Agent) collectSafely(ctx context.Context, c collectors.Collector, in co
 	return c.Collect(ctx, in, emit)
 }
 
-// sealedRun tells of a run, now that it is sealed, and judges what it saw.
-func (a *Agent) sealedRun(ctx context.Context, s *stream, run *evidence.Run, at sealed) []evidence.Verdict {
+// sealedRun tells of a run, now that it is sealed, and judges what it saw. The
+// error is of the judgement alone: the evidence is sealed, and the next run or
+// a later reassessment makes good what is missing.
+func (a *Agent) sealedRun(ctx context.Context, s *stream, run *evidence.Run, at sealed) ([]evidence.Verdict, error) {
 	a.Metrics.RunFinished(run)
 	a.tellCalls(s, run)
 	if run.ClockOffset != nil {
@@ -142,11 +145,9 @@ func (a *Agent) sealedRun(ctx context.Context, s *stream, run *evidence.Run, at 
 	defer cancel()
 	drifted, err := a.judge(ctx, s.Scope, s.collector.Spec().Kinds)
 	if err != nil {
-		// The evidence is sealed; only the judgement is missing, and the next
-		// run or a later reassessment makes it good.
 		a.Log.Error("assessment failed", zap.Stringer("stream", s.Stream), zap.Uint64("record", at.index), zap.Error(err))
 	}
-	return drifted
+	return drifted, err
 }
 
 // judgeTimeout bounds how long an assessment may go on once the agent was told
@@ -234,6 +235,10 @@ func (a *Agent) log(r Result) {
 		observations, gaps := Totals(r.Run)
 		fields = append(fields, zap.Uint64("record", r.Record), zap.String("outcome", string(r.Run.Outcome)),
 			zap.Int("observations", observations), zap.Int("gaps", gaps))
+		if len(r.Run.Gaps) > 0 {
+			g := r.Run.Gaps[0]
+			fields = append(fields, zap.Stringer("first_gap", evidence.Gap{Operation: g.Operation, Class: g.Class, Code: g.Code, Permission: g.Permission}))
+		}
 		if r.Run.Fault != "" {
 			fields = append(fields, zap.String("fault", r.Run.Fault))
 		}

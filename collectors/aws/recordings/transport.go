@@ -85,8 +85,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 		resp, err := c.replayer.RoundTrip(asked)
-		var none *capture.NoAnswerError
-		if !errors.As(err, &none) {
+		if _, ok := errors.AsType[*capture.NoAnswerError](err); !ok {
 			return resp, err
 		}
 	}
