@@ -51,7 +51,11 @@ Exit code 3: something could not be read; the table says how much, and
 		if err != nil {
 			return err
 		}
-		options, err := wire(ctx, file, evidence.EventManual, log, prometheus.NewRegistry())
+		metrics, err := telemetry.New(prometheus.NewRegistry()) // nobody scrapes a command
+		if err != nil {
+			return err
+		}
+		options, err := wire(ctx, file, evidence.EventManual, log, metrics)
 		if err != nil {
 			return err
 		}

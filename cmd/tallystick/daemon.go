@@ -43,7 +43,10 @@ the listener stay what they are until the next start.`,
 		if err != nil {
 			return err
 		}
-		d := &daemon{path: *path, log: log}
+		d := &daemon{path: *path, log: log, registry: prometheus.NewRegistry()}
+		if d.metrics, err = telemetry.New(d.registry); err != nil {
+			return err
+		}
 		return d.run(cmd.Context(), file)
 	}
 	return cmd
@@ -53,16 +56,18 @@ the listener stay what they are until the next start.`,
 type daemon struct {
 	path     string
 	log      *zap.Logger
-	gatherer atomic.Pointer[prometheus.Registry] // of the present agent
+	registry *prometheus.Registry
+	metrics  *telemetry.Metrics // of all agents: a reload must not take a step of a counter away
+	told     atomic.Bool        // the first agent has its series back
 	ready    atomic.Bool
 }
 
-// Gather gives the metrics of the present agent.
+// Gather gives the metrics, and nothing until every series of before is back.
 func (d *daemon) Gather() (families []*dto.MetricFamily, err error) {
-	if g := d.gatherer.Load(); g != nil {
-		return g.Gather()
+	if !d.told.Load() {
+		return nil, nil
 	}
-	return nil, nil
+	return d.registry.Gather()
 }
 
 func (d *daemon) isReady() error {
@@ -95,18 +100,16 @@ func (d *daemon) run(ctx context.Context, file *config.File) error {
 
 // prepared is a configuration of which nothing is left that could be refused.
 type prepared struct {
-	file     *config.File
-	options  agent.Options
-	registry *prometheus.Registry
+	file    *config.File
+	options agent.Options
 }
 
 func (d *daemon) prepare(ctx context.Context, file *config.File, event string) (*prepared, error) {
-	p := &prepared{file: file, registry: prometheus.NewRegistry()}
-	var err error
-	if p.options, err = wire(ctx, file, event, d.log, p.registry); err != nil {
+	options, err := wire(ctx, file, event, d.log, d.metrics)
+	if err != nil {
 		return nil, err
 	}
-	return p, nil
+	return &prepared{file: file, options: options}, nil
 }
 
 // reload gives the configuration that is to take the place of present. What
@@ -152,7 +155,7 @@ func (d *daemon) agents(ctx context.Context, file *config.File, reloads <-chan o
 		}
 		o.Metrics.BuildInfo(buildVersion(), buildRevision())
 		o.Metrics.ConfigReload(true)
-		d.gatherer.Store(present.registry)
+		d.told.Store(true)
 		d.ready.Store(true)
 		d.log.Info("agent started", zap.String("dir", o.Dir), zap.String("version", o.Program.Version),
 			zap.String("verifier_key", o.Signer.VerifierKey()), zap.String("configuration", string(present.file.Digest)))
@@ -166,9 +169,33 @@ func (d *daemon) agents(ctx context.Context, file *config.File, reloads <-chan o
 		if err != nil {
 			return err
 		}
+		if next != nil {
+			d.forget(o, next.options)
+		}
 		present = next
 	}
 	return nil
+}
+
+// forget removes the series of what the next configuration does not have.
+func (d *daemon) forget(before, next agent.Options) {
+	streams, scopes := make(map[evidence.Stream]bool), make(map[evidence.Scope]bool)
+	for stream := range next.Schedule().Streams {
+		streams[stream], scopes[stream.Scope] = true, true
+	}
+	for stream := range before.Schedule().Streams {
+		if !streams[stream] {
+			d.metrics.ForgetStream(stream)
+		}
+		if !scopes[stream.Scope] {
+			d.metrics.ForgetScope(stream.Scope)
+		}
+	}
+	for _, check := range before.Catalogue.Checks() {
+		if _, _, known := next.Catalogue.Check(check.ID); !known {
+			d.metrics.ForgetCheck(check.ID)
+		}
+	}
 }
 
 // runAgent runs one agent until ctx ends, it fails, or another configuration
@@ -193,7 +220,7 @@ func (d *daemon) runAgent(ctx context.Context, a *agent.Agent, present *prepared
 		case <-reloads:
 			next, err := d.reload(ctx, present)
 			if err != nil {
-				present.options.Metrics.ConfigReload(false)
+				d.metrics.ConfigReload(false)
 				d.log.Error("configuration not reloaded; the old one stays in force", zap.Error(err))
 				continue
 			}

@@ -163,7 +163,11 @@ func (d *demo) wire(ctx context.Context, clock agent.Clock, registry *prometheus
 	if err != nil {
 		return agent.Options{}, err
 	}
-	options, err := wire(ctx, file, evidence.EventStarted, zap.NewNop(), registry)
+	metrics, err := telemetry.New(registry)
+	if err != nil {
+		return agent.Options{}, err
+	}
+	options, err := wire(ctx, file, evidence.EventStarted, zap.NewNop(), metrics)
 	if err != nil {
 		return agent.Options{}, err
 	}

@@ -85,6 +85,7 @@ http: {listen: "127.0.0.1:` + port + `"}
 	d.hup(t)
 	wantMetric(t, url, 1, "tallystick_config_reload_success")
 	resources(1, "not_applicable")
+	wantMetric(t, url, 1, "tallystick_drift_total", account, check) // a reload takes no step of a counter away
 	wantMetric(t, url, time.Hour.Seconds(), "tallystick_schedule_period_seconds", account, `collector="aws.s3_buckets"`)
 	d.stop(t)
 	wantRecords(t, b)

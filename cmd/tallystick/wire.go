@@ -15,7 +15,6 @@ import (
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/tallystick/tallystick/checks"
@@ -110,7 +109,7 @@ func loadCatalogue(file *config.File) (*checks.Catalogue, error) {
 }
 
 // wire makes the options of an agent from a configuration.
-func wire(ctx context.Context, file *config.File, event string, log *zap.Logger, registry *prometheus.Registry) (agent.Options, error) {
+func wire(ctx context.Context, file *config.File, event string, log *zap.Logger, metrics *telemetry.Metrics) (agent.Options, error) {
 	c := file.Config
 	signer, err := seal.LoadKey(c.Evidence.Key)
 	if err != nil {
@@ -125,10 +124,6 @@ func wire(ctx context.Context, file *config.File, event string, log *zap.Logger,
 		accounts = append(accounts, aws.Account{ID: a.ID, Role: a.Role, ExternalID: a.ExternalID})
 	}
 	estate, err := aws.New(ctx, aws.Settings{Accounts: accounts, Regions: c.AWS.Regions.Names, InFlight: c.Limits.InFlight})
-	if err != nil {
-		return agent.Options{}, err
-	}
-	metrics, err := telemetry.New(registry)
 	if err != nil {
 		return agent.Options{}, err
 	}

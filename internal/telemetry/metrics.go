@@ -27,8 +27,7 @@ const namespace = "tallystick"
 // A gauge that has not been set has no series, so that zero never stands for
 // "not known". A counter exists at zero from the moment its subject is
 // declared ([Metrics.SetSchedule], [Metrics.SetVerdicts]), so that rate() and
-// increase() see its first step. Counters count since the agent
-// started; a reload of the configuration starts it anew.
+// increase() see its first step. Counters count since the process started.
 type Metrics struct {
 	checkResources *prometheus.GaugeVec
 	drift          *prometheus.CounterVec
