@@ -200,7 +200,7 @@ func TestExampleUncommented(t *testing.T) {
 	if len(got.AWS.Accounts) != 2 || got.AWS.Accounts[1].ExternalID != "tallystick-7f3a" {
 		t.Errorf("accounts are %+v", got.AWS.Accounts)
 	}
-	if v := got.Catalogue.Parameters["aws-iam-access-key-age"]["max_days"].Value; v != int64(60) {
+	if v := got.Catalogue.Parameters["aws-iam-access-key-age"]["max_age_days"].Value; v != int64(60) {
 		t.Errorf("the parameter is %v", v)
 	}
 	want.Schedule.Collectors = got.Schedule.Collectors

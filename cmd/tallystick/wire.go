@@ -88,7 +88,10 @@ func loadCatalogue(file *config.File) (*checks.Catalogue, error) {
 		}
 	}
 	c, err := checks.Load(sources...)
-	if err != nil {
+	switch {
+	case err != nil && len(sources) > 1:
+		return nil, fmt.Errorf("load catalogue, with the checks of %s: %w", strings.Join(file.Config.Catalogue.Dirs, ", "), err)
+	case err != nil:
 		return nil, fmt.Errorf("load catalogue: %w", err)
 	}
 	if file == nil || len(file.Config.Catalogue.Parameters) == 0 {
