@@ -217,8 +217,8 @@ type Cause string
 const (
 	CauseAgentDown   Cause = "agent_down"  // no agent held the ledger
 	CauseOverlap     Cause = "overlap"     // the task of an earlier slot was still running
-	CauseInterrupted Cause = "interrupted" // the agent was told to stop while the task ran
-	CauseFault       Cause = "fault"       // the agent could not run or seal it
+	CauseInterrupted Cause = "interrupted" // the agent was told to stop, or was killed, before the task was sealed
+	CauseFault       Cause = "fault"       // the agent could not run or seal it, or was held up; Detail says how
 )
 
 // Missed is the record of slots of one stream for which there is no run.
