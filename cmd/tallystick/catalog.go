@@ -33,7 +33,7 @@ remediation, examples.`,
 		_, err := os.Stat(*path)
 		switch {
 		case err == nil:
-			if file, err = readConfig(cmd.Context(), *path); err != nil {
+			if file, err = readConfig(*path); err != nil {
 				return err
 			}
 		case !errors.Is(err, fs.ErrNotExist) || cmd.Flags().Changed("config"):

@@ -40,11 +40,11 @@ Exit code 3: something could not be read; the table says how much, and
 	cmd.Flags().BoolVar(&failOnFail, "fail-on-fail", false, "exit with 4 when a check fails in the accounts chosen")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx := cmd.Context()
-		file, err := readConfig(ctx, *path)
+		file, err := readConfig(*path)
 		if err != nil {
 			return err
 		}
-		if err := choices(ctx, file, only.collectors, only.accounts); err != nil {
+		if err := choices(file, only.collectors, only.accounts); err != nil {
 			return err
 		}
 		log, err := telemetry.NewLogger(file.Config.Log.Format, quieter(file.Config.Log.Level), cmd.ErrOrStderr(), isTerminal(cmd.ErrOrStderr()))
@@ -55,7 +55,11 @@ Exit code 3: something could not be read; the table says how much, and
 		if err != nil {
 			return err
 		}
-		options, err := wire(ctx, file, evidence.EventManual, log, metrics)
+		providers, err := live(ctx, file)
+		if err != nil {
+			return err
+		}
+		options, err := wire(ctx, file, providers, evidence.EventManual, log, metrics)
 		if err != nil {
 			return err
 		}
@@ -114,11 +118,8 @@ func quieter(level string) string {
 }
 
 // choices refuses collectors and accounts that are not there.
-func choices(ctx context.Context, file *config.File, names, accounts []string) error {
-	k, err := known(ctx)
-	if err != nil {
-		return err
-	}
+func choices(file *config.File, names, accounts []string) error {
+	k := known()
 	for _, name := range names {
 		if !slices.Contains(k.Collectors, name) {
 			return fmt.Errorf("--collector %q is not a collector; there are %v", name, k.Collectors)

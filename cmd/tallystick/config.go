@@ -36,7 +36,7 @@ func newConfigValidate() *cobra.Command {
 	path := configFlag(cmd)
 	output := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		_, err := loadConfig(cmd.Context(), *path)
+		_, err := loadConfig(*path)
 		var problems config.Problems
 		var problem config.Problem
 		switch {
@@ -89,7 +89,7 @@ func newConfigShow() *cobra.Command {
 	}
 	path := configFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		file, err := loadConfig(cmd.Context(), *path)
+		file, err := loadConfig(*path)
 		if err != nil {
 			return err
 		}

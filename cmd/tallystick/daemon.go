@@ -35,7 +35,7 @@ the listener stay what they are until the next start.`,
 	}
 	path := configFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		file, err := readConfig(cmd.Context(), *path)
+		file, err := readConfig(*path)
 		if err != nil {
 			return err
 		}
@@ -105,7 +105,11 @@ type prepared struct {
 }
 
 func (d *daemon) prepare(ctx context.Context, file *config.File, event string) (*prepared, error) {
-	options, err := wire(ctx, file, event, d.log, d.metrics)
+	providers, err := live(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	options, err := wire(ctx, file, providers, event, d.log, d.metrics)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +119,7 @@ func (d *daemon) prepare(ctx context.Context, file *config.File, event string) (
 // reload gives the configuration that is to take the place of present. What
 // only a new process can change must not have changed.
 func (d *daemon) reload(ctx context.Context, present *prepared) (*prepared, error) {
-	file, err := readConfig(ctx, d.path)
+	file, err := readConfig(d.path)
 	if err != nil {
 		return nil, err
 	}

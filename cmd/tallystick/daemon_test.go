@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -9,13 +10,13 @@ import (
 
 	"github.com/tallystick/tallystick/config"
 	"github.com/tallystick/tallystick/evidence"
+	"github.com/tallystick/tallystick/internal/agent"
 	"github.com/tallystick/tallystick/internal/telemetry"
 )
 
 // TestReloadForgets: an account that the next configuration does not have
 // leaves no series behind, and the others keep theirs.
 func TestReloadForgets(t *testing.T) {
-	quiet(t.Setenv)
 	d := &daemon{registry: prometheus.NewRegistry()}
 	var err error
 	if d.metrics, err = telemetry.New(d.registry); err != nil {
@@ -29,11 +30,15 @@ func TestReloadForgets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, err := wire(t.Context(), file, evidence.EventStarted, zap.NewNop(), d.metrics)
+	providers, err := recorded(t.Context(), file, agent.SystemClock{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	next, err := wire(t.Context(), file, evidence.EventReloaded, zap.NewNop(), d.metrics)
+	before, err := wire(t.Context(), file, slices.Clone(providers), evidence.EventStarted, zap.NewNop(), d.metrics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := wire(t.Context(), file, slices.Clone(providers), evidence.EventReloaded, zap.NewNop(), d.metrics)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -167,15 +167,14 @@ func (d *demo) wire(ctx context.Context, clock agent.Clock, registry *prometheus
 	if err != nil {
 		return agent.Options{}, err
 	}
-	options, err := wire(ctx, file, evidence.EventStarted, zap.NewNop(), metrics)
+	providers, err := recorded(ctx, file, clock)
 	if err != nil {
 		return agent.Options{}, err
 	}
-	provider, err := recorded(ctx, file, clock)
+	options, err := wire(ctx, file, providers, evidence.EventStarted, zap.NewNop(), metrics)
 	if err != nil {
 		return agent.Options{}, err
 	}
-	options.Providers = []agent.Provider{provider}
 	options.Clock, options.Settle, options.Prompt = clock, true, true
 	return options, nil
 }

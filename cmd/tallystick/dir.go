@@ -23,11 +23,11 @@ func dirFlags(cmd *cobra.Command) dataDir {
 	return d
 }
 
-func (d dataDir) path(ctx context.Context) (string, error) {
+func (d dataDir) path() (string, error) {
 	if *d.dir != "" {
 		return *d.dir, nil
 	}
-	file, err := readConfig(ctx, *d.config)
+	file, err := readConfig(*d.config)
 	if err != nil {
 		return "", fmt.Errorf("find the data directory (or name it with --dir): %w", err)
 	}
@@ -37,7 +37,7 @@ func (d dataDir) path(ctx context.Context) (string, error) {
 // open rebuilds the state from a data directory. It takes no lock: a daemon
 // may be writing.
 func (d dataDir) open(ctx context.Context) (*agent.State, *payload.Store, string, error) {
-	dir, err := d.path(ctx)
+	dir, err := d.path()
 	if err != nil {
 		return nil, nil, "", err
 	}

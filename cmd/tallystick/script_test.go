@@ -31,7 +31,6 @@ type sample struct{ dir, early string }
 
 func makeSample(t *testing.T) sample {
 	t.Helper()
-	quiet(t.Setenv)
 	s := sample{dir: t.TempDir(), early: t.TempDir()}
 	d := &demo{out: io.Discard, err: io.Discard, days: 2}
 	if err := d.prepare(s.dir); err != nil {
@@ -84,7 +83,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
-			quiet(e.Setenv)
+			e.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -19,7 +19,6 @@ import (
 
 	"github.com/tallystick/tallystick/checks"
 	"github.com/tallystick/tallystick/checks/catalogue"
-	"github.com/tallystick/tallystick/collectors"
 	"github.com/tallystick/tallystick/collectors/aws"
 	"github.com/tallystick/tallystick/collectors/aws/recordings"
 	"github.com/tallystick/tallystick/config"
@@ -33,37 +32,27 @@ import (
 // are written out here; nothing registers itself.
 
 // known gives the names that a configuration may use.
-func known(ctx context.Context) (config.Known, error) {
-	estate, err := aws.New(ctx, aws.Settings{})
-	if err != nil {
-		return config.Known{}, err
-	}
+func known() config.Known {
 	var k config.Known
-	for _, c := range aws.Catalogue(estate) {
-		k.Collectors = append(k.Collectors, c.Spec().Name)
-		for _, call := range c.Spec().Calls {
+	for _, spec := range aws.Specs() {
+		k.Collectors = append(k.Collectors, spec.Name)
+		for _, call := range spec.Calls {
 			service, _, _ := strings.Cut(call.Operation, ":")
 			if !slices.Contains(k.Services, service) {
 				k.Services = append(k.Services, service)
 			}
 		}
 	}
-	return k, nil
+	return k
 }
 
 // readConfig reads the configuration file, with all of its problems at once.
-func readConfig(ctx context.Context, path string) (*config.File, error) {
-	k, err := known(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return config.Load(path, k)
-}
+func readConfig(path string) (*config.File, error) { return config.Load(path, known()) }
 
 // loadConfig is readConfig that looks into the operator's catalogue too. To
 // compile all rules takes most of a second; wire does it by itself.
-func loadConfig(ctx context.Context, path string) (*config.File, error) {
-	file, err := readConfig(ctx, path)
+func loadConfig(path string) (*config.File, error) {
+	file, err := readConfig(path)
 	if err != nil {
 		return nil, err
 	}
@@ -111,22 +100,29 @@ func loadCatalogue(file *config.File) (*checks.Catalogue, error) {
 	return c, nil
 }
 
-// wire makes the options of an agent from a configuration.
-func wire(ctx context.Context, file *config.File, event string, log *zap.Logger, metrics *telemetry.Metrics) (agent.Options, error) {
+// live gives the providers that a configuration names, with the identity of
+// this process.
+func live(ctx context.Context, file *config.File) ([]agent.Provider, error) {
+	c := file.Config
+	var accounts []aws.Account
+	for _, a := range c.AWS.Accounts {
+		accounts = append(accounts, aws.Account{ID: a.ID, Role: a.Role, ExternalID: a.ExternalID})
+	}
+	estate, err := aws.New(ctx, aws.Settings{Accounts: accounts, Regions: c.AWS.Regions.Names, InFlight: c.Limits.InFlight})
+	if err != nil {
+		return nil, err
+	}
+	return []agent.Provider{awsProvider(estate)}, nil
+}
+
+// wire makes the options of an agent over providers from a configuration.
+func wire(ctx context.Context, file *config.File, providers []agent.Provider, event string, log *zap.Logger, metrics *telemetry.Metrics) (agent.Options, error) {
 	c := file.Config
 	signer, err := seal.LoadKey(c.Evidence.Key)
 	if err != nil {
 		return agent.Options{}, err
 	}
 	rules, err := loadCatalogue(file)
-	if err != nil {
-		return agent.Options{}, err
-	}
-	var accounts []aws.Account
-	for _, a := range c.AWS.Accounts {
-		accounts = append(accounts, aws.Account{ID: a.ID, Role: a.Role, ExternalID: a.ExternalID})
-	}
-	estate, err := aws.New(ctx, aws.Settings{Accounts: accounts, Regions: c.AWS.Regions.Names, InFlight: c.Limits.InFlight})
 	if err != nil {
 		return agent.Options{}, err
 	}
@@ -137,7 +133,7 @@ func wire(ctx context.Context, file *config.File, event string, log *zap.Logger,
 	return agent.Options{
 		Dir:           c.Evidence.Dir,
 		Signer:        signer,
-		Providers:     []agent.Provider{awsProvider(estate, aws.Catalogue(estate))},
+		Providers:     providers,
 		Catalogue:     rules,
 		Organization:  c.Organization,
 		PeriodStart:   c.Period.Start,
@@ -155,10 +151,10 @@ func wire(ctx context.Context, file *config.File, event string, log *zap.Logger,
 	}, nil
 }
 
-func awsProvider(estate *aws.Estate, list []collectors.Collector) agent.Provider {
+func awsProvider(estate *aws.Estate) agent.Provider {
 	return agent.Provider{
 		Name:       aws.Provider,
-		Collectors: list,
+		Collectors: aws.Catalogue(estate),
 		Accounts:   estate.Accounts(),
 		Transport:  estate.Transport(),
 		Describe:   aws.Describe,
@@ -180,14 +176,14 @@ func demoChanges() []change {
 
 // recorded gives the real AWS collectors over the embedded estate: only the
 // HTTP answers are recordings.
-func recorded(ctx context.Context, file *config.File, clock agent.Clock) (agent.Provider, error) {
+func recorded(ctx context.Context, file *config.File, clock agent.Clock) ([]agent.Provider, error) {
 	transport, err := recordings.NewTransport(aws.Describe, clock.Now)
 	if err != nil {
-		return agent.Provider{}, err
+		return nil, err
 	}
 	for _, c := range demoChanges() {
 		if err := transport.Change(c.account, c.name, recordings.At().Add(12*time.Hour)); err != nil {
-			return agent.Provider{}, err
+			return nil, err
 		}
 	}
 	var accounts []aws.Account
@@ -202,11 +198,11 @@ func recorded(ctx context.Context, file *config.File, clock agent.Clock) (agent.
 		},
 	})
 	if err != nil {
-		return agent.Provider{}, err
+		return nil, err
 	}
-	provider := awsProvider(estate, aws.Catalogue(estate))
+	provider := awsProvider(estate)
 	provider.Transport = transport
-	return provider, nil
+	return []agent.Provider{provider}, nil
 }
 
 func limits(c config.Config) agent.Limits {

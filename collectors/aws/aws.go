@@ -41,9 +41,11 @@ type Settings struct {
 	Accounts []Account
 	Regions  []string // empty: every region that is enabled in the account
 	InFlight int      // connections to keep per host; 0: the SDK's default
+	Attempts int      // for each call; 0: as the environment says, or the SDK's default
 
 	// Credentials, when set, gives the credentials of an account in place of
-	// the ambient identity and of every role. Tests and the demo set it.
+	// the ambient identity and of every role, and nothing of the process's
+	// environment or shared files counts. Tests and the demo set it.
 	Credentials func(account string) aws.CredentialsProvider
 }
 
@@ -76,16 +78,19 @@ func New(ctx context.Context, s Settings) (*Estate, error) {
 		}
 	})
 	home := homeRegion(s)
-	options := []func(*awsconfig.LoadOptions) error{
-		awsconfig.WithHTTPClient(client),
-		awsconfig.WithDefaultRegion(home),
-		// What the SDK has to say beside its answers and errors is about its
-		// own checksums; the agent's log is JSON in a container.
-		awsconfig.WithLogger(logging.Nop{}),
+	// What the SDK has to say beside its answers and errors is about its own
+	// checksums; the agent's log is JSON in a container.
+	cfg := aws.Config{Region: home, HTTPClient: client, Logger: logging.Nop{}}
+	if s.Credentials == nil {
+		var err error
+		cfg, err = awsconfig.LoadDefaultConfig(ctx,
+			awsconfig.WithHTTPClient(client), awsconfig.WithDefaultRegion(home), awsconfig.WithLogger(logging.Nop{}))
+		if err != nil {
+			return nil, fmt.Errorf("load AWS configuration from environment and shared files: %w", err)
+		}
 	}
-	cfg, err := awsconfig.LoadDefaultConfig(ctx, options...)
-	if err != nil {
-		return nil, fmt.Errorf("load AWS configuration from environment and shared files: %w", err)
+	if s.Attempts > 0 {
+		cfg.RetryMaxAttempts = s.Attempts
 	}
 	e := &Estate{
 		ambient:     cfg,
@@ -93,7 +98,7 @@ func New(ctx context.Context, s Settings) (*Estate, error) {
 		credentials: make(map[string]aws.CredentialsProvider, len(s.Accounts)),
 		regions:     slices.Sorted(slices.Values(s.Regions)),
 		home:        home,
-		pathStyle:   os.Getenv("AWS_ENDPOINT_URL") != "" || os.Getenv("AWS_ENDPOINT_URL_S3") != "" || cfg.BaseEndpoint != nil,
+		pathStyle:   s.Credentials == nil && (os.Getenv("AWS_ENDPOINT_URL") != "" || os.Getenv("AWS_ENDPOINT_URL_S3") != "" || cfg.BaseEndpoint != nil),
 		transport:   http.DefaultTransport,
 	}
 	if b, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {

@@ -25,3 +25,12 @@ func Catalogue(e *Estate) []collectors.Collector {
 		s3Buckets(e),
 	}
 }
+
+// Specs gives what every collector declares. It needs no credentials.
+func Specs() []collectors.Spec {
+	var specs []collectors.Spec
+	for _, c := range Catalogue(nil) {
+		specs = append(specs, c.Spec())
+	}
+	return specs
+}

@@ -137,8 +137,7 @@ func TestLosses(t *testing.T) {
 			observed: 5,
 		},
 	}
-	t.Setenv("AWS_MAX_ATTEMPTS", "1")
-	e := estate(t)
+	e := estateWith(t, 1)
 	for _, tt := range tests {
 		t.Run(tt.collector+"/"+tt.name, func(t *testing.T) {
 			c := named(t, e, tt.collector)

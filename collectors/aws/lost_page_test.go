@@ -10,7 +10,6 @@ import (
 	"os"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -122,9 +121,7 @@ func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 // gives up, which must be a gap and never a shorter list, and once less often,
 // which must make no difference. The SDK's back-off runs on a bubble's clock.
 func TestLostPage(t *testing.T) {
-	t.Setenv("AWS_MAX_ATTEMPTS", strconv.Itoa(attempts))
-	t.Setenv("AWS_RETRY_MODE", "standard")
-	e := estate(t)
+	e := estateWith(t, attempts)
 	for _, c := range aws.Catalogue(e) {
 		for _, account := range recordings.Accounts() {
 			whole, _ := replay(t, c, account, nil)

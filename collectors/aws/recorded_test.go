@@ -34,17 +34,18 @@ var regions = []string{"eu-west-1", "us-east-1"}
 // estate gives the recorded estate with made-up credentials.
 func estate(t *testing.T) *aws.Estate {
 	t.Helper()
-	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
-	for _, name := range []string{"AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION"} {
-		t.Setenv(name, "")
-	}
-	t.Setenv("AWS_CONFIG_FILE", filepath.Join(t.TempDir(), "none"))
+	return estateWith(t, 0)
+}
+
+// estateWith is estate with a number of attempts for each call.
+func estateWith(t *testing.T, attempts int) *aws.Estate {
+	t.Helper()
 	var accounts []aws.Account
 	for _, id := range recordings.Accounts() {
 		accounts = append(accounts, aws.Account{ID: id})
 	}
 	e, err := aws.New(t.Context(), aws.Settings{
-		Accounts: accounts, Regions: regions,
+		Accounts: accounts, Regions: regions, Attempts: attempts,
 		Credentials: func(account string) sdk.CredentialsProvider {
 			return credentials.NewStaticCredentialsProvider(account, "test", "")
 		},
