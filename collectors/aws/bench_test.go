@@ -147,8 +147,11 @@ func BenchmarkS3Buckets(b *testing.B) {
 	b.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 	b.Setenv("AWS_CONFIG_FILE", filepath.Join(b.TempDir(), "none"))
 	b.Setenv("AWS_ENDPOINT_URL", url)
+	b.Setenv("AWS_PROFILE", "")
+	b.Setenv("AWS_ACCESS_KEY_ID", "test")
+	b.Setenv("AWS_SECRET_ACCESS_KEY", "test")
 	keys := credentials.NewStaticCredentialsProvider("test", "test", "")
-	e, err := aws.New(b.Context(), aws.Settings{Accounts: []aws.Account{{ID: benchAccount}}, InFlight: benchInFlight, Credentials: func(string) sdk.CredentialsProvider { return keys }})
+	e, err := aws.New(b.Context(), aws.Settings{Accounts: []aws.Account{{ID: benchAccount}}, InFlight: benchInFlight})
 	if err != nil {
 		b.Fatal(err)
 	}
