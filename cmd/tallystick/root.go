@@ -30,7 +30,7 @@ Exit codes: 0 done · 1 usage or configuration · 2 verification failed ·
 	})
 	root.AddCommand(
 		newDemo(), newInit(), newRun(), newCollect(), newResults(), newStatus(),
-		newVerify(), newCatalog(), newConfig(), newVersion(),
+		newVerify(), newCatalog(), newPermissions(), newConfig(), newVersion(),
 	)
 	return root
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/tallystick/tallystick/checks"
 	"github.com/tallystick/tallystick/checks/catalogue"
+	"github.com/tallystick/tallystick/collectors"
 	"github.com/tallystick/tallystick/collectors/aws"
 	"github.com/tallystick/tallystick/collectors/aws/recordings"
 	"github.com/tallystick/tallystick/config"
@@ -31,10 +32,13 @@ import (
 // This file is the only place that knows every part. Collectors and providers
 // are written out here; nothing registers itself.
 
+// declared gives what every collector declares.
+func declared() []collectors.Spec { return aws.Specs() }
+
 // known gives the names that a configuration may use.
 func known() config.Known {
 	var k config.Known
-	for _, spec := range aws.Specs() {
+	for _, spec := range declared() {
 		k.Collectors = append(k.Collectors, spec.Name)
 		for _, call := range spec.Calls {
 			service, _, _ := strings.Cut(call.Operation, ":")
