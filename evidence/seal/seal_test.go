@@ -240,10 +240,12 @@ func TestCheckpoint(t *testing.T) {
 		t.Errorf("other key of the same name: %v", err)
 	}
 	for i := range good {
-		changed := bytes.Clone(good)
-		changed[i] ^= 1
-		if _, err := v.Checkpoint(changed); err == nil {
-			t.Errorf("byte %d (%q) changed: no error", i, good[i])
+		for bit := range 8 {
+			changed := bytes.Clone(good)
+			changed[i] ^= 1 << bit
+			if _, err := v.Checkpoint(changed); err == nil {
+				t.Errorf("bit %d of byte %d (%q) changed: no error", bit, i, good[i])
+			}
 		}
 	}
 	for _, text := range []string{

@@ -51,6 +51,13 @@ func (v *Verifier) Checkpoint(signed []byte) (Checkpoint, error) {
 		}
 		return Checkpoint{}, fmt.Errorf("checkpoint: %w: %w", ErrSignature, err)
 	}
+	// The note package passes over the unused bits at the end of a base64 text,
+	// so that one signature has several spellings; only one is ours.
+	for _, sig := range n.Sigs {
+		if _, err := base64.StdEncoding.Strict().DecodeString(sig.Base64); err != nil {
+			return Checkpoint{}, fmt.Errorf("checkpoint: %w: %w", ErrSignature, err)
+		}
+	}
 	c, err := ParseCheckpoint([]byte(n.Text))
 	if err != nil {
 		return Checkpoint{}, err
