@@ -1,11 +1,9 @@
 package aws
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -56,14 +54,10 @@ func keepAnswer(stack *middleware.Stack) error {
 					}
 				}
 			}
-			body, err := io.ReadAll(resp.Body)
-			if closeErr := resp.Body.Close(); err == nil {
-				err = closeErr
+			body, kept := capture.Kept(resp.Response)
+			if !kept {
+				return out, metadata, errRunner{fmt.Errorf("the answer of %s did not come through capture", awsmiddleware.GetOperationName(ctx))}
 			}
-			if err != nil {
-				return out, metadata, &smithyhttp.ResponseError{Response: resp, Err: fmt.Errorf("read answer: %w", err)}
-			}
-			resp.Body = io.NopCloser(bytes.NewReader(body))
 			metadata.Set(answerKey{}, answer{
 				exchange: id, service: awsmiddleware.GetServiceID(ctx), operation: awsmiddleware.GetOperationName(ctx), body: body,
 			})

@@ -2,13 +2,12 @@
 // not at all.
 //
 // It promises: when a function returns nil, the file is on disk under its name
-// with all of its bytes, and a power cut at any earlier moment leaves either
-// nothing under that name or (Replace) the old file. The order of system calls
-// that this rests on is
+// with all of its bytes; a power cut at any earlier moment leaves nothing under
+// that name; and no file is ever overwritten. The order of system calls that
+// this rests on is
 //
 //	create temporary file, write, fsync file, close,
-//	link to the name (never overwriting) or rename over it (Replace),
-//	unlink the temporary name, fsync the directory.
+//	link to the name, unlink the temporary name, fsync the directory.
 //
 // New directories are made one at a time, each followed by an fsync of its
 // parent.
@@ -38,7 +37,6 @@ type FS interface {
 	// CreateTemp opens a new file in dir, named TempPrefix and something random.
 	CreateTemp(dir string) (Handle, error)
 	Link(oldname, newname string) error
-	Rename(oldname, newname string) error
 	Remove(name string) error
 	Mkdir(name string, perm fs.FileMode) error
 	// SyncDir flushes the names in dir to disk.
@@ -61,9 +59,6 @@ func (Disk) CreateTemp(dir string) (Handle, error) { return os.CreateTemp(dir, T
 
 // Link makes newname a second name of oldname; it must not exist.
 func (Disk) Link(oldname, newname string) error { return os.Link(oldname, newname) }
-
-// Rename moves oldname over newname.
-func (Disk) Rename(oldname, newname string) error { return os.Rename(oldname, newname) }
 
 // Remove unlinks a name.
 func (Disk) Remove(name string) error { return os.Remove(name) }
@@ -109,10 +104,6 @@ func (f *File) Write(p []byte) (int, error) { return f.h.Write(p) }
 // fs.ErrExist. Whatever happens, no temporary file is left behind unless
 // removing it fails too.
 func (f *File) Commit(name string, perm fs.FileMode) error {
-	return f.commit(name, perm, f.fsys.Link)
-}
-
-func (f *File) commit(name string, perm fs.FileMode, place func(oldname, newname string) error) error {
 	if f.done {
 		return errors.New("commit file: it was committed or aborted before")
 	}
@@ -121,7 +112,7 @@ func (f *File) commit(name string, perm fs.FileMode, place func(oldname, newname
 	if err := errors.Join(f.h.Chmod(perm), f.h.Sync(), f.h.Close()); err != nil {
 		return errors.Join(fmt.Errorf("write %s: %w", name, err), f.remove(tmp))
 	}
-	if err := place(tmp, name); err != nil {
+	if err := f.fsys.Link(tmp, name); err != nil {
 		return errors.Join(fmt.Errorf("name %s: %w", name, err), f.remove(tmp))
 	}
 	if err := f.remove(tmp); err != nil {
@@ -140,8 +131,7 @@ func (f *File) Abort() error {
 }
 
 func (f *File) remove(tmp string) error {
-	// After a rename the temporary name is gone, and that is right.
-	if err := f.fsys.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := f.fsys.Remove(tmp); err != nil {
 		return fmt.Errorf("remove temporary file: %w", err)
 	}
 	return nil
@@ -150,16 +140,6 @@ func (f *File) remove(tmp string) error {
 // WriteNew makes the file name with the given bytes. If name exists already it
 // is left as it is and the error is fs.ErrExist.
 func WriteNew(fsys FS, name string, data []byte, perm fs.FileMode) error {
-	return write(fsys, name, data, perm, fsys.Link)
-}
-
-// Replace makes the file name with the given bytes, in place of whatever has
-// that name: a reader sees the old file or the new one, never a mixture.
-func Replace(fsys FS, name string, data []byte, perm fs.FileMode) error {
-	return write(fsys, name, data, perm, fsys.Rename)
-}
-
-func write(fsys FS, name string, data []byte, perm fs.FileMode, place func(oldname, newname string) error) error {
 	f, err := Create(fsys, filepath.Dir(name))
 	if err != nil {
 		return err
@@ -167,7 +147,7 @@ func write(fsys FS, name string, data []byte, perm fs.FileMode, place func(oldna
 	if _, err := f.Write(data); err != nil {
 		return errors.Join(fmt.Errorf("write %s: %w", name, err), f.Abort())
 	}
-	return f.commit(name, perm, place)
+	return f.Commit(name, perm)
 }
 
 // SyncDir flushes the names in dir to disk.
