@@ -20,8 +20,10 @@ import (
 	"github.com/tallystick/tallystick/collectors"
 	"github.com/tallystick/tallystick/evidence"
 	"github.com/tallystick/tallystick/evidence/ledger"
+	"github.com/tallystick/tallystick/evidence/payload"
 	"github.com/tallystick/tallystick/evidence/seal"
 	"github.com/tallystick/tallystick/internal/agent"
+	"github.com/tallystick/tallystick/internal/capture"
 )
 
 // sample is a folder with configuration, key and evidence, made once by the
@@ -66,6 +68,32 @@ func makeSample(t *testing.T) sample {
 	return s
 }
 
+// scanPayloads demands that no payload of a data directory holds a credential.
+func scanPayloads(t *testing.T, dir string) {
+	t.Helper()
+	store, seen := payload.OpenRead(dir), 0
+	for digest, err := range store.List() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := store.Open(digest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := capture.ScanSecrets(r)
+		if err = errors.Join(err, r.Close()); err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range found {
+			t.Errorf("payload %s holds a secret: %v", digest, f)
+		}
+		seen++
+	}
+	if seen == 0 {
+		t.Errorf("%s holds no payloads", dir)
+	}
+}
+
 // TestScripts runs the scripts of testdata/script: one promise each. They have,
 // beside the usual commands:
 //
@@ -78,6 +106,7 @@ func makeSample(t *testing.T) sample {
 //	payload NAME TYPE N  sets the variable NAME to the file of a payload called TYPE that record N names
 func TestScripts(t *testing.T) {
 	made := makeSample(t)
+	scanPayloads(t, filepath.Join(made.dir, "evidence"))
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
