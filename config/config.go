@@ -19,6 +19,7 @@
 package config
 
 import (
+	"maps"
 	"time"
 
 	"github.com/tallystick/tallystick/evidence/schedule"
@@ -27,15 +28,20 @@ import (
 // Config is the configuration in force. Default fills it and the file changes
 // it; the example file documents each key.
 type Config struct {
-	Organization string    `yaml:"organization"`
-	Period       Period    `yaml:"period"`
-	Evidence     Evidence  `yaml:"evidence"`
-	Schedule     Schedule  `yaml:"schedule"`
-	AWS          AWS       `yaml:"aws"`
-	Catalogue    Catalogue `yaml:"catalogue"`
-	Limits       Limits    `yaml:"limits"`
-	HTTP         HTTP      `yaml:"http"`
-	Log          Log       `yaml:"log"`
+	Organization string `yaml:"organization"`
+	Period       Period `yaml:"period"`
+
+	// Remediation is how many days a deviation may last, by the severity of
+	// its control; 0: no limit.
+	Remediation map[string]int `yaml:"remediation_days"`
+
+	Evidence  Evidence  `yaml:"evidence"`
+	Schedule  Schedule  `yaml:"schedule"`
+	AWS       AWS       `yaml:"aws"`
+	Catalogue Catalogue `yaml:"catalogue"`
+	Limits    Limits    `yaml:"limits"`
+	HTTP      HTTP      `yaml:"http"`
+	Log       Log       `yaml:"log"`
 }
 
 // Period is the observation period. Both dates, YYYY-MM-DD, are in it.
@@ -120,20 +126,35 @@ type Log struct {
 // aws.accounts.
 func Default() Config {
 	return Config{
-		Evidence: Evidence{Dir: "./evidence", Key: "./tallystick.key"},
-		Schedule: Schedule{Default: "17 6 * * *", Timezone: "UTC"},
-		Limits:   Limits{InFlight: 32, Rate: map[string]float64{DefaultRate: 5, "iam": 2}},
-		HTTP:     HTTP{Listen: "127.0.0.1:8480"},
-		Log:      Log{Format: "auto", Level: "info"},
+		Evidence:    Evidence{Dir: "./evidence", Key: "./tallystick.key"},
+		Schedule:    Schedule{Default: "17 6 * * *", Timezone: "UTC"},
+		Limits:      Limits{InFlight: 32, Rate: map[string]float64{DefaultRate: 5, "iam": 2}},
+		Remediation: map[string]int{"critical": 7, "high": 30, "medium": 90, "low": 180},
+		HTTP:        HTTP{Listen: "127.0.0.1:8480"},
+		Log:         Log{Format: "auto", Level: "info"},
 	}
 }
 
-// ScheduleFor gives the cron expression of a collector.
+// Off in place of a cron expression keeps a collector from being run.
+const Off = "off"
+
+// ScheduleFor gives the cron expression of a collector, or nothing for one that
+// is off.
 func (c Config) ScheduleFor(collector string) string {
 	if expr, ok := c.Schedule.Collectors[collector]; ok {
+		if expr == Off {
+			return ""
+		}
 		return expr
 	}
 	return c.Schedule.Default
+}
+
+// RemediationDays gives the limits that are set, by severity.
+func (c Config) RemediationDays() map[string]int {
+	days := maps.Clone(c.Remediation)
+	maps.DeleteFunc(days, func(_ string, n int) bool { return n == 0 })
+	return days
 }
 
 // RateFor gives the calls a second that a service, such as "s3", may get per

@@ -150,10 +150,11 @@ func TestValues(t *testing.T) {
 	want := Config{
 		Organization: "Example & Söhne",
 		Period:       Period{Start: "2026-01-01", End: "2026-01-01"},
+		Remediation:  map[string]int{"critical": 3, "high": 30, "medium": 90, "low": 0},
 		Evidence:     Evidence{Dir: "/var/lib/tallystick", Key: "/etc/tallystick/tallystick.key"},
 		Schedule: Schedule{
 			Default: "30 */5 * * * *", Timezone: "America/New_York",
-			Collectors: map[string]string{"aws.s3_buckets": "@every 90m", "aws.iam_users": "0 9 * * mon-fri"},
+			Collectors: map[string]string{"aws.s3_buckets": "@every 90m", "aws.iam_users": "0 9 * * mon-fri", "aws.cloudtrail_trails": "off"},
 		},
 		AWS: AWS{Accounts: []Account{
 			{ID: "089012345678"},
@@ -178,7 +179,7 @@ func TestValues(t *testing.T) {
 		t.Errorf("read\n%+v, want\n%+v", f.Config, want)
 	}
 	// sha256sum testdata/everything.ok.yaml
-	if want := "cf0a6db27fff49277d7913d1660e75112d1180c48c4b9de9e45314ce1de52854"; string(f.Digest) != want {
+	if want := "8a2b435ce9a486ef5b042f490080d97a92fe8f97cef5937e36b39fd2c5a8299e"; string(f.Digest) != want {
 		t.Errorf("digest %s, want %s", f.Digest, want)
 	}
 	if problems := f.Config.Validate(known()); problems != nil {
@@ -208,6 +209,7 @@ func TestExampleUncommented(t *testing.T) {
 	want.Evidence = Evidence{Dir: "/etc/evidence", Key: "/etc/tallystick.key"}
 	for _, pair := range [][2]any{
 		{got.Evidence, want.Evidence},
+		{got.Remediation, want.Remediation},
 		{got.Schedule, want.Schedule},
 		{got.AWS.Regions, want.AWS.Regions},
 		{got.Limits, want.Limits},
@@ -242,7 +244,8 @@ func TestValidateWithoutFile(t *testing.T) {
 
 func TestHelpers(t *testing.T) {
 	c := Default()
-	c.Schedule.Collectors = map[string]string{"aws.s3_buckets": "@hourly"}
+	c.Schedule.Collectors = map[string]string{"aws.s3_buckets": "@hourly", "aws.cloudtrail_trails": Off}
+	c.Remediation["low"] = 0
 	c.Schedule.Timezone = "America/New_York"
 	c.Period = Period{Start: "2026-03-01", End: "2026-03-31"}
 	if got := c.ScheduleFor("aws.s3_buckets"); got != "@hourly" {
@@ -250,6 +253,12 @@ func TestHelpers(t *testing.T) {
 	}
 	if got := c.ScheduleFor("aws.iam_users"); got != "17 6 * * *" {
 		t.Errorf("ScheduleFor(aws.iam_users) = %q", got)
+	}
+	if got := c.ScheduleFor("aws.cloudtrail_trails"); got != "" {
+		t.Errorf("ScheduleFor a collector that is off = %q", got)
+	}
+	if got, want := c.RemediationDays(), map[string]int{"critical": 7, "high": 30, "medium": 90}; !reflect.DeepEqual(got, want) || len(c.Remediation) != 4 {
+		t.Errorf("RemediationDays() = %v, want %v", got, want)
 	}
 	if c.RateFor("iam") != 2 || c.RateFor("s3") != 5 {
 		t.Errorf("RateFor: iam %v, s3 %v", c.RateFor("iam"), c.RateFor("s3"))
@@ -284,7 +293,7 @@ func TestProblemOfTheCaller(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := f.Problem("catalogue.parameters.aws-iam-access-key-age.max_days", "there is no such parameter")
-	if p.Line != 28 || p.Column != 17 || !strings.Contains(p.Excerpt, "max_days: {value: 60") {
+	if p.Line != 30 || p.Column != 17 || !strings.Contains(p.Excerpt, "max_days: {value: 60") {
 		t.Errorf("the problem is at %d:%d (%q)", p.Line, p.Column, p.Excerpt)
 	}
 }

@@ -27,6 +27,7 @@ func (c Config) Validate(known Known) Problems {
 func (r *reader) validate(c Config, known Known) {
 	r.validateOrganization(c.Organization)
 	r.validatePeriod(c.Period)
+	r.validateRemediation(c.Remediation)
 	r.validateEvidence(c.Evidence)
 	r.validateSchedule(c.Schedule, known.Collectors)
 	r.validateAccounts(c.AWS.Accounts)
@@ -68,6 +69,19 @@ func (r *reader) validatePeriod(p Period) {
 	}
 }
 
+func (r *reader) validateRemediation(days map[string]int) {
+	const longest = 3650
+	for _, severity := range slices.Sorted(maps.Keys(days)) {
+		key := join("remediation_days", severity)
+		if known := []string{"critical", "high", "medium", "low"}; !slices.Contains(known, severity) {
+			r.problemAtKey(key, "there is no such severity%s", suggest(severity, known))
+		}
+		if n := days[severity]; n < 0 || n > longest {
+			r.problem(key, "must be 0 (no limit) to %d days", longest)
+		}
+	}
+}
+
 func (r *reader) validateEvidence(e Evidence) {
 	for _, path := range []struct{ key, value string }{{"evidence.dir", e.Dir}, {"evidence.key", e.Key}} {
 		if path.value == "" && !r.has(path.key) {
@@ -102,6 +116,9 @@ func (r *reader) validateSchedule(s Schedule, known []string) {
 		key := join("schedule.collectors", name)
 		if known != nil && !slices.Contains(known, name) {
 			r.problemAtKey(key, "there is no such collector%s", suggest(name, known))
+		}
+		if s.Collectors[name] == Off {
+			continue
 		}
 		if _, err := schedule.Parse(s.Collectors[name], zone); err != nil {
 			r.problem(key, "%s", r.cause(key, err))

@@ -6,4 +6,5 @@ const (
 	PayloadDir      = "payloads"    // the payloads by SHA-256
 	VerifierKeyFile = "ledger.vkey" // the verifier key of the ledger, one line
 	LockFile        = "lock"        // held by the agent that writes; names it
+	SocketFile      = "agent.sock"  // where the agent that holds the directory takes records of a person's commands
 )

@@ -2,7 +2,6 @@ package evidence
 
 import (
 	"encoding/json"
-	"fmt"
 	"time"
 )
 
@@ -25,6 +24,8 @@ const (
 	TypeMissed        = "https://github.com/tallystick/tallystick/record/missed/v1"
 	TypeAssessment    = "https://github.com/tallystick/tallystick/record/assessment/v1"
 	TypeStop          = "https://github.com/tallystick/tallystick/record/stop/v1"
+	TypeExport        = "https://github.com/tallystick/tallystick/record/export/v1"
+	TypeSample        = "https://github.com/tallystick/tallystick/record/sample/v1"
 )
 
 // Digest names a payload: the lower-case hexadecimal SHA-256 of its bytes
@@ -63,13 +64,16 @@ func (s Statement) Payload(name string) (Digest, bool) {
 
 // The names of the payloads that records carry as subjects.
 const (
-	PayloadConfiguration = "configuration.yaml" // the file as written by the operator; it holds references, no secrets
-	PayloadSchedule      = "schedule.json"      // a Schedule
-	PayloadCatalogue     = "catalogue.json"     // the catalogue of checks in force
-	PayloadExchanges     = "exchanges-%04d.har" // HAR 1.2, numbered from 1
-	PayloadObservations  = "observations.jsonl" // one Observation a line, sorted by kind, region, id
-	PayloadGaps          = "gaps.jsonl"         // one Gap a line, in the same order; absent when there are none
-	PayloadVerdicts      = "verdicts.jsonl"     // one Verdict a line, sorted by check, region, resource
+	PayloadConfiguration = "configuration.yaml"  // the file as written by the operator; it holds references, no secrets
+	PayloadSchedule      = "schedule.json"       // a Schedule
+	PayloadCatalogue     = "catalogue.json"      // the catalogue of checks in force
+	PayloadExchanges     = "exchanges-%04d.har"  // HAR 1.2, numbered from 1
+	PayloadObservations  = "observations.jsonl"  // one Observation a line, sorted by kind, region, id
+	PayloadGaps          = "gaps.jsonl"          // one Gap a line, in the same order; absent when there are none
+	PayloadVerdicts      = "verdicts.jsonl"      // one Verdict a line, sorted by check, region, resource
+	PayloadManifest      = "manifest-sha256.txt" // of a bundle: a line for each of its files, as sha256sum writes it
+	PayloadPopulation    = "population.csv"      // that a sample was drawn from
+	PayloadSample        = "sample.json"         // what was drawn, and how
 )
 
 // Clock says which clock the times of a record were read from.
@@ -107,11 +111,18 @@ const (
 // in force: nothing is due because of it.
 type Configuration struct {
 	Header
+	// Sequence counts the Configuration records of the ledger from 1, so that
+	// one that is left out of an extract leaves a hole.
+	Sequence     uint64 `json:"sequence"`
 	Event        string `json:"event"`
 	Ledger       string `json:"ledger"` // the checkpoint origin
 	Organization string `json:"organization"`
 	PeriodStart  string `json:"period_start"` // YYYY-MM-DD, inclusive
 	PeriodEnd    string `json:"period_end"`   // YYYY-MM-DD, inclusive
+
+	// RemediationDays is how many days a deviation may last, by the severity
+	// of its control. A severity that is absent has no limit.
+	RemediationDays map[string]int `json:"remediation_days,omitempty"`
 }
 
 // Schedule is what the verifier derives the due slots from. Streams are the
@@ -127,6 +138,10 @@ type CollectorSchedule struct {
 	Provider  string `json:"provider"`
 	Collector string `json:"collector"`
 	Schedule  string `json:"schedule"` // cron, as configured
+
+	// Kinds are what the collector supplies, sorted: which checks a missed slot
+	// concerns follows from them.
+	Kinds []string `json:"kinds"`
 }
 
 // Streams gives every stream of the schedule with its cron expression, in
@@ -282,32 +297,4 @@ func (c *CheckCount) Add(s Status) {
 type Stop struct {
 	Header
 	Reason string `json:"reason"` // "signal: terminated", "done"
-}
-
-// Decode reads the predicate of a statement into the type that its predicate
-// type names. The result is a pointer to Configuration, Run, Missed,
-// Assessment or Stop.
-//
-// A predicate type that this version does not know is an error: an auditor
-// must not be shown a ledger with records left out.
-func Decode(s Statement) (any, error) {
-	var p any
-	switch s.PredicateType {
-	case TypeConfiguration:
-		p = new(Configuration)
-	case TypeRun:
-		p = new(Run)
-	case TypeMissed:
-		p = new(Missed)
-	case TypeAssessment:
-		p = new(Assessment)
-	case TypeStop:
-		p = new(Stop)
-	default:
-		return nil, fmt.Errorf("record of type %q: not known to this version", s.PredicateType)
-	}
-	if err := json.Unmarshal(s.Predicate, p); err != nil {
-		return nil, fmt.Errorf("decode record of type %q: %w", s.PredicateType, err)
-	}
-	return p, nil
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/signal"
+	"sync"
 	"sync/atomic"
 	"syscall"
 
@@ -16,7 +18,9 @@ import (
 
 	"github.com/tallystick/tallystick/config"
 	"github.com/tallystick/tallystick/evidence"
+	"github.com/tallystick/tallystick/evidence/period"
 	"github.com/tallystick/tallystick/internal/agent"
+	"github.com/tallystick/tallystick/internal/follow"
 	"github.com/tallystick/tallystick/internal/telemetry"
 	"github.com/tallystick/tallystick/internal/web"
 )
@@ -60,6 +64,17 @@ type daemon struct {
 	metrics  *telemetry.Metrics // of all agents: a reload must not take a step of a counter away
 	told     atomic.Bool        // the first agent has its series back
 	ready    atomic.Bool
+	follower atomic.Pointer[follow.Follower] // of the agent at work
+}
+
+// ServeHTTP answers with the report of the period.
+func (d *daemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f := d.follower.Load()
+	if f == nil {
+		http.Error(w, "there is no report yet: the state is being rebuilt from the ledger", http.StatusServiceUnavailable)
+		return
+	}
+	f.ServeHTTP(w, r)
 }
 
 // Gather gives the metrics, and nothing until every series of before is back.
@@ -83,7 +98,7 @@ func (d *daemon) run(ctx context.Context, file *config.File) error {
 		return err
 	}
 	serve, stop := context.WithCancel(context.WithoutCancel(ctx))
-	server := &web.Server{Metrics: d, Ready: d.isReady, Log: d.log}
+	server := &web.Server{Metrics: d, Ready: d.isReady, Report: d, Log: d.log}
 	served := make(chan error, 1)
 	go func() { served <- server.Run(serve, listener) }()
 
@@ -164,8 +179,13 @@ func (d *daemon) agents(ctx context.Context, file *config.File, reloads <-chan o
 		d.log.Info("agent started", zap.String("dir", o.Dir), zap.String("version", o.Program.Version),
 			zap.String("verifier_key", o.Signer.VerifierKey()), zap.String("configuration", string(present.file.Digest)))
 
+		unfollow, err := d.follow(ctx, present)
+		if err != nil {
+			return errors.Join(err, a.Close(ctx, "the period could not be followed"))
+		}
 		next, reason, err := d.runAgent(ctx, a, present, reloads, served)
 		d.ready.Store(false)
+		err = errors.Join(err, unfollow())
 		if closeErr := a.Close(ctx, reason); err == nil {
 			err = closeErr
 		}
@@ -179,6 +199,28 @@ func (d *daemon) agents(ctx context.Context, file *config.File, reloads <-chan o
 		present = next
 	}
 	return nil
+}
+
+// follow keeps the report of the period up to date beside the agent, until the
+// function that it gives is called.
+func (d *daemon) follow(ctx context.Context, present *prepared) (func() error, error) {
+	c, o := present.file.Config, present.options
+	from, to := c.PeriodBounds()
+	window := period.Window{From: from, To: to, Zone: c.Location()}
+	f, err := follow.New(o.Dir, window, o.Schedule(), o.Clock.Now, d.metrics, d.log)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { f.Run(ctx) })
+	d.follower.Store(f)
+	return func() error {
+		stop()
+		running.Wait()
+		d.follower.CompareAndSwap(f, nil)
+		return f.Close()
+	}, nil
 }
 
 // forget removes the series of what the next configuration does not have.

@@ -14,8 +14,8 @@ import (
 	"github.com/tallystick/tallystick/internal/telemetry"
 )
 
-// TestReloadForgets: an account that the next configuration does not have
-// leaves no series behind, and the others keep theirs.
+// TestReloadForgets: an account that the next configuration does not have, or a
+// collector that it has off, leaves no series behind, and the others keep theirs.
 func TestReloadForgets(t *testing.T) {
 	d := &daemon{registry: prometheus.NewRegistry()}
 	var err error
@@ -43,6 +43,12 @@ func TestReloadForgets(t *testing.T) {
 		t.Fatal(err)
 	}
 	next.Providers[0].Accounts = []string{"111122223333"}
+	next.ScheduleFor = func(collector string) string {
+		if collector == "aws.s3_buckets" {
+			return ""
+		}
+		return before.ScheduleFor(collector)
+	}
 
 	for stream := range before.Schedule().Streams {
 		d.metrics.RunFinished(&evidence.Run{Task: evidence.Task{Stream: stream}, Outcome: evidence.Complete})
@@ -53,17 +59,23 @@ func TestReloadForgets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	left := map[string]int{}
+	left, collectors := map[string]int{}, map[string]int{}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
 			for _, l := range m.GetLabel() {
 				if l.GetName() == "account" && strings.HasPrefix(f.GetName(), "tallystick_") {
 					left[l.GetValue()]++
 				}
+				if l.GetName() == "collector" {
+					collectors[l.GetValue()]++
+				}
 			}
 		}
 	}
 	if left["444455556666"] != 0 || left["111122223333"] == 0 {
 		t.Errorf("series left by account: %v", left)
+	}
+	if collectors["aws.s3_buckets"] != 0 || collectors["aws.iam_users"] == 0 {
+		t.Errorf("series left by collector: %v", collectors)
 	}
 }

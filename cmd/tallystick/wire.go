@@ -26,6 +26,7 @@ import (
 	"github.com/tallystick/tallystick/evidence"
 	"github.com/tallystick/tallystick/evidence/seal"
 	"github.com/tallystick/tallystick/internal/agent"
+	"github.com/tallystick/tallystick/internal/replay"
 	"github.com/tallystick/tallystick/internal/telemetry"
 )
 
@@ -135,24 +136,62 @@ func wire(ctx context.Context, file *config.File, providers []agent.Provider, ev
 		return agent.Options{}, err
 	}
 	return agent.Options{
-		Dir:           c.Evidence.Dir,
-		Signer:        signer,
-		Providers:     providers,
-		Catalogue:     rules,
-		Organization:  c.Organization,
-		PeriodStart:   c.Period.Start,
-		PeriodEnd:     c.Period.End,
-		Configuration: file.Raw,
-		Event:         event,
-		ScheduleFor:   c.ScheduleFor,
-		Zone:          c.Location(),
-		Limits:        limits(c),
-		Clock:         agent.SystemClock{},
-		Program:       program(),
-		Log:           log,
-		Metrics:       metrics,
-		RedactionKey:  redaction,
+		Dir:             c.Evidence.Dir,
+		Signer:          signer,
+		Providers:       providers,
+		Catalogue:       rules,
+		Organization:    c.Organization,
+		PeriodStart:     c.Period.Start,
+		PeriodEnd:       c.Period.End,
+		RemediationDays: c.RemediationDays(),
+		Configuration:   file.Raw,
+		Event:           event,
+		ScheduleFor:     c.ScheduleFor,
+		Zone:            c.Location(),
+		Limits:          limits(c),
+		Clock:           agent.SystemClock{},
+		Program:         program(),
+		Log:             log,
+		Metrics:         metrics,
+		RedactionKey:    redaction,
 	}, nil
+}
+
+// again gives the collector of a recording: with made-up credentials, and
+// calls as they were made then. It has none for a collector that is not ours.
+func again(ctx context.Context, r replay.Recording) (replay.Collector, error) {
+	if r.Provider != aws.Provider {
+		return replay.Collector{}, nil
+	}
+	has := func(part string) bool {
+		return slices.ContainsFunc(r.Hosts, func(host string) bool { return strings.Contains(host, part) })
+	}
+	estate, err := aws.New(ctx, aws.Settings{
+		// The partition, and with it the home region, follows from an ARN.
+		Accounts: []aws.Account{{ID: r.Account, Role: r.Principal}},
+		Regions:  r.Regions,
+		Attempts: max(1, r.Attempts),
+		Recorded: &aws.Recorded{FIPS: has("-fips."), DualStack: has(".dualstack.") || has(".api.aws"), PathStyle: custom(r.Hosts)},
+		Credentials: func(account string) sdk.CredentialsProvider {
+			return credentials.NewStaticCredentialsProvider(account, "made-up", "")
+		},
+	})
+	if err != nil {
+		return replay.Collector{}, err
+	}
+	for _, c := range aws.Catalogue(estate) {
+		if c.Spec().Name == r.Collector {
+			return replay.Collector{Collector: c, Describe: aws.Describe}, nil
+		}
+	}
+	return replay.Collector{}, nil
+}
+
+// custom says whether some host is an endpoint of the operator's own.
+func custom(hosts []string) bool {
+	return slices.ContainsFunc(hosts, func(host string) bool {
+		return !strings.Contains(host, ".amazonaws.com") && !strings.HasSuffix(host, ".api.aws")
+	})
 }
 
 func awsProvider(estate *aws.Estate) agent.Provider {

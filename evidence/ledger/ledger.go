@@ -67,6 +67,10 @@ type Options struct {
 	// record was written; 0 means 30 seconds. Publishing takes a tenth of a
 	// second unless the disk fails.
 	Patience time.Duration
+
+	// LockPatience is how long Open waits for another holder of the directory
+	// to let go of it, as a command does that appends one record.
+	LockPatience time.Duration
 }
 
 // Ledger appends records. Its methods may be called from several goroutines at
@@ -112,7 +116,7 @@ func Open(ctx context.Context, dir string, signer *seal.Signer, opts Options) (_
 	if err := durable.MkdirAll(durable.Disk{}, dir, 0o750); err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
-	held, err := lock(dir)
+	held, err := lock(dir, opts.LockPatience)
 	if err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}

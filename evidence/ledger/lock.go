@@ -64,15 +64,17 @@ func HolderOf(dir string) (Holder, bool, error) {
 // lock takes DIR/lock with flock(2), which the kernel frees when the process
 // ends in whatever way. Unlike the POSIX record locks inside tessera, a second
 // flock fails in the same process too. The file stays when the lock is freed:
-// removing it would let two processes hold two files of that name.
-func lock(dir string) (*os.File, error) {
+// removing it would let two processes hold two files of that name. Another
+// holder is waited for as long as patience; 50 ms at least, which is how
+// HolderOf may hold the lock to look.
+func lock(dir string, patience time.Duration) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, evidence.LockFile), os.O_RDWR|os.O_CREATE, 0o640) //nolint:gosec // G304: the data directory is the operator's choice.
 	if err != nil {
 		return nil, fmt.Errorf("lock data directory: %w", err)
 	}
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	// HolderOf holds the lock for a moment to look.
-	for try := 0; try < 5 && errors.Is(err, syscall.EWOULDBLOCK); try++ {
+	end := time.Now().Add(max(patience, 50*time.Millisecond))
+	for errors.Is(err, syscall.EWOULDBLOCK) && time.Now().Before(end) {
 		time.Sleep(10 * time.Millisecond)
 		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	}

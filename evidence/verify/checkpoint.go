@@ -2,10 +2,12 @@ package verify
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tallystick/tallystick/evidence"
@@ -48,7 +50,6 @@ func (c *check) loadCheckpoints(ctx context.Context) (bool, error) {
 			c.problem(KindCheckpoint, place, "%v", err)
 			return false, nil
 		}
-		c.signed = signed
 		if stateErr != nil || state.Size <= c.head.Size || time.Since(start) > c.opts.patience {
 			break
 		}
@@ -57,19 +58,29 @@ func (c *check) loadCheckpoints(ctx context.Context) (bool, error) {
 		}
 	}
 	c.Records = c.head.Size
-	if len(c.opts.Checkpoint) == 0 {
-		return true, nil
-	}
-	earlier, err := c.verifier.Checkpoint(c.opts.Checkpoint)
-	switch {
-	case err != nil:
-		c.problem(KindExtension, "earlier checkpoint", "%v", err)
-	case earlier.Size > c.head.Size:
-		c.problem(KindExtension, place, "it covers %d records, the earlier checkpoint covered %d: the ledger was cut or rolled back", c.head.Size, earlier.Size)
-	default:
-		c.earlier = earlier
+	for _, e := range c.earlierCheckpoints() {
+		if e.Size > c.head.Size {
+			c.problem(KindExtension, place, "it covers %d records, the earlier checkpoint covered %d: the ledger was cut or rolled back", c.head.Size, e.Size)
+			continue
+		}
+		c.earlier = append(c.earlier, e)
 	}
 	return true, nil
+}
+
+// earlierCheckpoints gives the auditor's checkpoints that the key signed, by
+// size. Another one cannot be of this ledger.
+func (c *check) earlierCheckpoints() (all []seal.Checkpoint) {
+	for _, signed := range c.opts.Checkpoints {
+		e, err := c.verifier.Checkpoint(signed)
+		if err != nil {
+			c.problem(KindExtension, "earlier checkpoint", "%v", err)
+			continue
+		}
+		all = append(all, e)
+	}
+	slices.SortFunc(all, func(a, b seal.Checkpoint) int { return cmp.Compare(a.Size, b.Size) })
+	return all
 }
 
 func (c *check) readState() (s treeState, err error) {
@@ -143,17 +154,24 @@ func (c *check) checkState() (behind bool) {
 
 // An auditor's earlier checkpoint is met on the way through the records.
 func (c *check) checkEarlier() {
-	e := c.earlier
-	if e == (seal.Checkpoint{}) || c.tree.size() != e.Size {
+	for len(c.earlier) > 0 && c.tree.size() == c.earlier[0].Size {
+		c.compareEarlier(c.earlier[0], c.tree.root(), ledgerPlace(checkpointFile))
+		c.earlier = c.earlier[1:]
+	}
+}
+
+// compareEarlier compares an earlier checkpoint with the root of the first
+// records.
+func (c *check) compareEarlier(e seal.Checkpoint, root []byte, place string) {
+	if bytes.Equal(root, e.Root[:]) {
+		c.met = append(c.met, e.Size)
 		return
 	}
-	if root := c.tree.root(); !bytes.Equal(root, e.Root[:]) {
-		c.problem(KindExtension, ledgerPlace(checkpointFile),
-			"the first %d records have the root %s, the earlier checkpoint said %s: what it covered was rewritten",
-			e.Size, rootText(root), rootText(e.Root[:]))
-	}
-	c.earlier = seal.Checkpoint{}
+	c.problem(KindExtension, place, "the first %d records have the root %s, the earlier checkpoint said %s: what it covered was rewritten",
+		e.Size, rootText(root), rootText(e.Root[:]))
 }
 
 // known are the files of a data directory beside ledger and payloads.
-func known(name string) bool { return name == evidence.VerifierKeyFile || name == evidence.LockFile }
+func known(name string) bool {
+	return name == evidence.VerifierKeyFile || name == evidence.LockFile || name == evidence.SocketFile
+}

@@ -46,8 +46,7 @@ func FuzzRecord(f *testing.F) {
 		if err != nil {
 			return
 		}
-		c := &check{dir: w.dir, store: w.store, named: make(map[[32]byte]named), rules: newRules()}
-		c.rules.check, c.Types = c, map[string]uint64{}
+		c := newCheck(w.dir, Options{})
 		p0, err := evidence.Decode(first)
 		if err != nil {
 			t.Fatal(err)

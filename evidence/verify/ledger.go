@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"runtime"
 	"sync"
 
@@ -18,11 +19,11 @@ import (
 
 func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
-// bundle is the records of one file on their way from the disk, through the
-// checking of their signatures, to the checks that need them in order.
-type bundle struct {
-	first   uint64 // index of the first record
-	width   uint64 // records that the checkpoint says are in it
+// batch is some records on their way from the disk, through the checking of
+// their signatures, to the checks that need them in order.
+type batch struct {
+	first   uint64 // index of the first record; of an entry bundle
+	width   uint64 // records that the checkpoint says are in it; likewise
 	name    string // of the file
 	err     error  // of reading it
 	records []record
@@ -31,6 +32,7 @@ type bundle struct {
 
 // record is one entry of the ledger.
 type record struct {
+	index     uint64
 	data      []byte
 	leaf      []byte
 	statement evidence.Statement
@@ -38,22 +40,20 @@ type record struct {
 	err       error
 }
 
-// readLedger goes through the records in order, once. Signatures are checked
-// by all cores; a few bundles are in memory at a time.
-func (c *check) readLedger(ctx context.Context) error {
+// openBatches hands on the batches in order, their records opened. Signatures
+// are checked by all cores; a few batches are in memory at a time.
+func (c *check) openBatches(ctx context.Context, batches iter.Seq[*batch], take func(*batch)) error {
 	ctx, cancel := context.WithCancel(ctx)
-	c.tree = newTree(c.compareTile)
 	workers := runtime.GOMAXPROCS(0)
-	order, work := make(chan *bundle, workers), make(chan *bundle)
+	order, work := make(chan *batch, workers), make(chan *batch)
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
 	running.Go(func() {
 		defer close(order)
 		defer close(work)
-		for first := uint64(0); first < c.head.Size; first += layout.EntryBundleWidth {
-			b := c.readBundle(first)
-			for _, to := range []chan *bundle{work, order} {
+		for b := range batches {
+			for _, to := range []chan *batch{work, order} {
 				select {
 				case to <- b:
 				case <-ctx.Done():
@@ -72,22 +72,37 @@ func (c *check) readLedger(ctx context.Context) error {
 			}
 		})
 	}
-	c.checkEarlier()
 	for b := range order {
 		<-b.checked
-		c.takeBundle(b)
-		c.progress(b.width)
+		take(b)
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// readLedger goes through the records in order, once.
+func (c *check) readLedger(ctx context.Context) error {
+	c.tree = newTree(c.compareTile)
+	c.checkEarlier()
+	err := c.openBatches(ctx, func(yield func(*batch) bool) {
+		for first := uint64(0); first < c.head.Size && yield(c.readBundle(first)); first += layout.EntryBundleWidth {
+		}
+	}, func(b *batch) {
+		c.takeBundle(b)
+		c.progress(b.width)
+	})
+	if err != nil {
+		return err
 	}
 	c.finishTree()
 	return nil
 }
 
 // readBundle reads the entry bundle that begins at record first.
-func (c *check) readBundle(first uint64) *bundle {
-	b := &bundle{first: first, width: min(c.head.Size-first, layout.EntryBundleWidth), checked: make(chan struct{})}
+func (c *check) readBundle(first uint64) *batch {
+	b := &batch{first: first, width: min(c.head.Size-first, layout.EntryBundleWidth), checked: make(chan struct{})}
 	pathOf := func(partial uint8) string { return layout.EntriesPath(first/layout.EntryBundleWidth, partial) }
 	t, err := c.readTile(pathOf, b.width, maxBundle)
 	b.name, b.err = t.name, err
@@ -99,8 +114,8 @@ func (c *check) readBundle(first uint64) *bundle {
 		err = fmt.Errorf("it holds %d entries, must hold %d", len(entries), t.width)
 	}
 	b.err = err
-	for _, data := range entries[:min(uint64(len(entries)), b.width)] {
-		b.records = append(b.records, record{data: data})
+	for i, data := range entries[:min(uint64(len(entries)), b.width)] {
+		b.records = append(b.records, record{index: first + uint64(i), data: data})
 	}
 	return b
 }
@@ -115,24 +130,29 @@ func (r *record) open(v *seal.Verifier) {
 }
 
 // takeBundle adds the records to the tree and runs the checks over them.
-func (c *check) takeBundle(b *bundle) {
+func (c *check) takeBundle(b *batch) {
 	if b.err != nil {
 		c.problem(KindTree, ledgerPlace(b.name), "%s: records %d to %d cannot be checked fully", reason(b.err), b.first, b.first+b.width-1)
 	}
 	for i := range b.records {
-		r, index := &b.records[i], b.first+uint64(i)
-		if c.tree.size() == index { // else a record is missing, and so is the root
+		r := &b.records[i]
+		if c.tree.size() == r.index { // else a record is missing, and so is the root
 			c.tree.add(r.leaf)
 			c.checkEarlier()
 		}
-		switch {
-		case errors.Is(r.err, seal.ErrSignature):
-			c.problem(KindSignature, recordPlace(index), "%v", r.err)
-		case r.err != nil:
-			c.problem(KindRecord, recordPlace(index), "%v", r.err)
-		default:
-			c.rules.take(index, r)
-		}
+		c.takeRecord(r)
+	}
+}
+
+// takeRecord runs the checks over the next record.
+func (c *check) takeRecord(r *record) {
+	switch {
+	case errors.Is(r.err, seal.ErrSignature):
+		c.problem(KindSignature, recordPlace(r.index), "%v", r.err)
+	case r.err != nil:
+		c.problem(KindRecord, recordPlace(r.index), "%v", r.err)
+	default:
+		c.rules.take(r.index, r)
 	}
 }
 

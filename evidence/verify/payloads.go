@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"path"
@@ -22,24 +23,37 @@ import (
 
 // named is what records say of a payload.
 type named struct {
-	record uint64 // the first that names it
-	lines  int64  // that a record says it has; -1: none says
-	byLine uint64 // that record
-	seen   bool   // on disk
+	record   uint64 // the first that names it
+	lines    int64  // that a record says it has; -1: none says
+	byLine   uint64 // that record
+	seen     bool   // on disk
+	optional bool   // no record demands that it is there
 }
 
-// name notes that a record names a payload. It gives false for what is no digest.
-func (c *check) name(index uint64, subject evidence.Subject) (key [hashSize]byte, ok bool) {
+// digestOf gives the digest of a subject that names exactly one.
+func digestOf(subject evidence.Subject) (key [hashSize]byte, ok bool) {
 	d := evidence.Digest(subject.Digest["sha256"])
 	if !payload.Valid(d) || len(subject.Digest) != 1 {
-		c.problem(KindRecord, recordPlace(index), "its subject %q does not have exactly one SHA-256", subject.Name)
 		return key, false
 	}
 	_, _ = hex.Decode(key[:], []byte(d)) // it is valid
-	if _, ok := c.named[key]; !ok {
-		c.named[key] = named{record: index, lines: -1}
-	}
 	return key, true
+}
+
+// name notes that a record names a payload.
+func (c *check) name(index uint64, subject evidence.Subject, predicate any) {
+	key, ok := digestOf(subject)
+	if !ok {
+		c.problem(KindRecord, recordPlace(index), "its subject %q does not have exactly one SHA-256", subject.Name)
+		return
+	}
+	optional := c.rules.extract.optional(key, predicate)
+	n, ok := c.named[key]
+	if !ok {
+		n = named{record: index, lines: -1, optional: optional}
+	}
+	n.optional = n.optional && optional
+	c.named[key] = n
 }
 
 // expect notes how many lines a record says that a payload has. The same bytes
@@ -109,9 +123,9 @@ func (c *check) checkPayloads(ctx context.Context) error {
 	for open := true; open; {
 		select {
 		case name := <-strangers:
-			if strings.HasPrefix(path.Base(name), durable.TempPrefix) {
+			if strings.HasPrefix(path.Base(name), durable.TempPrefix) && c.bundle == nil {
 				c.Unfinished++
-			} else {
+			} else if c.bundle == nil { // else its manifest says so
 				c.problem(KindUnexpectedFile, path.Join(evidence.PayloadDir, name), "its name is not that of a payload")
 			}
 		case r, ok := <-results:
@@ -148,6 +162,9 @@ func (c *check) readPayload(ctx context.Context, d evidence.Digest, buf []byte) 
 		if errors.Is(err, io.EOF) {
 			break
 		}
+		if err == nil && r.size > c.opts.MaxPayload {
+			err = fmt.Errorf("%w of %d bytes", payload.ErrTooLarge, c.opts.MaxPayload)
+		}
 		if err == nil {
 			err = ctx.Err()
 		}
@@ -173,6 +190,9 @@ func (c *check) takePayload(r result) {
 		c.named[key] = n
 	} else {
 		c.Payloads.Orphans++
+		if c.bundle != nil {
+			c.problem(KindUnexpectedPayload, payloadPlace(r.digest), "no record of the bundle names it")
+		}
 	}
 	switch {
 	case errors.Is(r.err, context.Canceled), errors.Is(r.err, context.DeadlineExceeded):
@@ -198,7 +218,7 @@ func payloadReason(r result) string {
 func (c *check) missingPayloads() {
 	var gone [][hashSize]byte
 	for key, n := range c.named {
-		if !n.seen {
+		if !n.seen && !n.optional {
 			gone = append(gone, key)
 		}
 	}

@@ -15,17 +15,19 @@ const clockStep = time.Minute
 
 // rules are the checks over the records in their order.
 type rules struct {
-	check *check
+	check   *check
+	extract *extract // nil: the records are a whole ledger
 
-	last      map[evidence.Clock]lastRecord
-	streams   map[evidence.Stream]*stream
-	forces    []force            // the schedules, in the order in which they took force
-	manual    bool               // the last Configuration was of a person's own run
-	schedule  evidence.Digest    // of the last Configuration, whatever its event
-	catalogue evidence.Digest    // likewise
-	latest    time.Time          // of all records
-	alive     time.Time          // the latest time of a record of an agent that follows the schedule
-	runs      map[uint64]usedRun // by record
+	last           map[evidence.Clock]lastRecord
+	streams        map[evidence.Stream]*stream
+	forces         []force            // the schedules, in the order in which they took force
+	configurations uint64             // number of the last Configuration
+	manual         bool               // the last Configuration was of a person's own run
+	schedule       evidence.Digest    // of the last Configuration, whatever its event
+	catalogue      evidence.Digest    // likewise
+	latest         time.Time          // of all records
+	alive          time.Time          // the latest time of a record of an agent that follows the schedule
+	runs           map[uint64]usedRun // by record
 }
 
 type lastRecord struct {
@@ -43,6 +45,7 @@ type usedRun struct {
 // stream is what the records say of one stream.
 type stream struct {
 	evidence.Stream
+	beginning
 	sequence uint64           // of its last record
 	tasks    map[int64]uint64 // the record of each task by its slot in nanoseconds
 	covers   []cover          // the slots that records account for, as they came
@@ -52,8 +55,9 @@ type stream struct {
 type cover struct {
 	first, last time.Time
 	record      uint64
-	run         bool // else missed
-	slots       int  // that a missed record says it covers
+	run         bool             // else missed
+	slots       int              // that a missed record says it covers
+	outcome     evidence.Outcome // of a run
 }
 
 // force is a schedule and since when it holds.
@@ -74,8 +78,9 @@ func newRules() *rules {
 func (r *rules) take(index uint64, rec *record) {
 	c, s := r.check, rec.statement
 	c.Types[path.Base(path.Dir(s.PredicateType))]++
+	c.rules.extract.take(index, rec)
 	for _, subject := range s.Subject {
-		c.name(index, subject)
+		c.name(index, subject, rec.predicate)
 	}
 	var header *evidence.Header
 	switch p := rec.predicate.(type) {
@@ -93,11 +98,24 @@ func (r *rules) take(index uint64, rec *record) {
 		r.assessment(index, p, s)
 	case *evidence.Stop:
 		header = &p.Header
+	case *evidence.Export, *evidence.Sample:
+		r.byHand(index, evidence.HeaderOf(p))
+		return
 	default: // evidence.Decode gives no other
 		c.problem(KindRecord, recordPlace(index), "its type %s is not known to this version", s.PredicateType)
 		return
 	}
 	r.time(index, header)
+}
+
+// byHand checks a record that a person writes, whether or not a daemon is
+// there. It is no sign of life of one.
+func (r *rules) byHand(index uint64, h *evidence.Header) {
+	latest, alive := r.latest, r.alive
+	simulated := r.check.Simulated
+	r.time(index, h)
+	r.latest, r.alive = latest, alive
+	r.check.Simulated = simulated
 }
 
 func (r *rules) time(index uint64, h *evidence.Header) {
@@ -125,14 +143,21 @@ func (r *rules) time(index uint64, h *evidence.Header) {
 
 func (r *rules) configuration(index uint64, p *evidence.Configuration, s evidence.Statement) {
 	c := r.check
-	if p.Ledger != c.head.Origin {
-		c.problem(KindConfiguration, recordPlace(index), "it is for the ledger %q, this one is %q", p.Ledger, c.head.Origin)
+	if p.Ledger != c.Origin {
+		c.problem(KindConfiguration, recordPlace(index), "it is for the ledger %q, this one is %q", p.Ledger, c.Origin)
 	}
 	for _, name := range []string{evidence.PayloadConfiguration, evidence.PayloadSchedule, evidence.PayloadCatalogue} {
 		if _, ok := s.Payload(name); !ok {
 			c.problem(KindConfiguration, recordPlace(index), "it names no %s", name)
 		}
 	}
+	if r.configurations == 0 && r.extract != nil {
+		r.opening(index, p)
+	} else if p.Sequence != r.configurations+1 {
+		c.problem(KindSequence, recordPlace(index), "it is configuration number %d, the one before it was number %d: records between them are missing, doubled or moved",
+			p.Sequence, r.configurations)
+	}
+	r.configurations = p.Sequence
 	r.schedule, _ = s.Payload(evidence.PayloadSchedule)
 	r.catalogue, _ = s.Payload(evidence.PayloadCatalogue)
 	r.manual = p.Event == evidence.EventManual
@@ -151,27 +176,31 @@ func (r *rules) stream(key evidence.Stream) *stream {
 }
 
 // next checks the number of a record in its stream.
-func (r *rules) next(index uint64, s *stream, sequence uint64) {
-	if sequence != s.sequence+1 {
+func (r *rules) next(index uint64, s *stream, sequence uint64, p any) {
+	if sequence != s.sequence+1 && !(sequence > s.sequence && r.extract.mayLeaveOut(s, sequence, p)) {
 		r.check.problem(KindSequence, recordPlace(index), "it is number %d of %s, the record before it was number %d: records between them are missing, doubled or moved",
 			sequence, s.Stream, s.sequence)
 	}
 	s.sequence = sequence
+	r.extract.note(s, p)
 }
 
 func (r *rules) run(index uint64, p *evidence.Run, st evidence.Statement) {
 	c, s := r.check, r.stream(p.Stream)
-	r.next(index, s, p.Sequence)
+	r.next(index, s, p.Sequence, p)
 	slot := p.Slot.UnixNano()
 	if other, ok := s.tasks[slot]; ok {
 		c.problem(KindDuplicate, recordPlace(index), "the task %s is in record %d already", p.ID(), other)
 	}
 	s.tasks[slot] = index
 	r.runs[index] = usedRun{s, p.Sequence, p.Slot}
-	if p.Trigger == evidence.TriggerSchedule {
-		s.covers = append(s.covers, cover{first: p.Slot, last: p.Slot, record: index, run: true})
+	s.newest = cover{first: p.Slot, last: p.Slot, record: index, run: true, outcome: p.Outcome}
+	if p.Trigger == evidence.TriggerSchedule && !r.extract.carries(p) {
+		s.covers = append(s.covers, s.newest)
 	}
-	if p.ConfigurationDigest != r.schedule || p.CatalogueDigest != r.catalogue {
+	if r.configurations == 0 && r.extract.carries(p) {
+		// It was carried in from before; its configuration is not in the extract.
+	} else if p.ConfigurationDigest != r.schedule || p.CatalogueDigest != r.catalogue {
 		c.problem(KindConfiguration, recordPlace(index), "its schedule or catalogue is not the one of the last configuration record")
 	}
 	var observations, gaps int64
@@ -192,7 +221,7 @@ func (r *rules) lines(index uint64, st evidence.Statement, name string, n int64)
 		if subject.Name != name {
 			continue
 		}
-		if key, ok := r.check.name(index, subject); ok {
+		if key, ok := digestOf(subject); ok {
 			r.check.expect(index, key, name, n)
 		}
 		return
@@ -204,7 +233,7 @@ func (r *rules) lines(index uint64, st evidence.Statement, name string, n int64)
 
 func (r *rules) missed(index uint64, p *evidence.Missed) {
 	s := r.stream(p.Stream)
-	r.next(index, s, p.Sequence)
+	r.next(index, s, p.Sequence, p)
 	if p.Last.Before(p.First) || p.Slots < 1 {
 		r.check.problem(KindRecord, recordPlace(index), "it covers %d slots from %s to %s", p.Slots, p.First.Format(time.RFC3339), p.Last.Format(time.RFC3339))
 		return

@@ -104,6 +104,23 @@ func TestRules(t *testing.T) {
 			w.configure(hour(1).Add(minutes(30)), evidence.EventReloaded, map[evidence.Stream]string{users: "0 */6 * * *"})
 			w.run(users, hour(6))
 		}},
+		{name: "a configuration left out", make: func(w *world) {
+			w.configure(t0, evidence.EventStarted, hourly)
+			w.run(buckets, hour(1))
+			w.numbered++
+			w.configure(hour(1).Add(minutes(30)), evidence.EventReloaded, hourly)
+			w.run(buckets, hour(2))
+		}, want: []string{"sequence record 2"}, tail: "8 aws.s3_buckets@aws/111122223333"},
+		{name: "exports and samples are no sign of life", make: func(w *world) {
+			w.configure(t0, evidence.EventStarted, hourly)
+			w.run(buckets, hour(1))
+			w.record(evidence.TypeExport, evidence.Export{Header: header(hour(8))})
+			w.record(evidence.TypeSample, evidence.Sample{Header: header(hour(9))})
+		}, tail: "9 aws.s3_buckets@aws/111122223333"},
+		{name: "an export put in later", make: func(w *world) {
+			w.configure(t0, evidence.EventStarted, hourly)
+			w.record(evidence.TypeExport, evidence.Export{Header: header(t0.Add(-time.Hour))})
+		}, want: []string{"time record 1"}, tail: "10 aws.s3_buckets@aws/111122223333"},
 		{name: "a schedule that changes", make: func(w *world) {
 			w.configure(t0, evidence.EventStarted, hourly)
 			w.run(buckets, hour(1))
@@ -253,7 +270,7 @@ func TestTooManySlots(t *testing.T) {
 	w.run(buckets, hour(1))
 	s := &stream{Stream: buckets}
 	budget := 5
-	c := &check{rules: newRules()}
+	c := newCheck(w.dir, Options{})
 	walk := slotWalk{check: c, stream: s, budget: &budget}
 	segs := []segment{{Schedule: mustSchedule(t, "@hourly"), after: hour(0), until: hour(9)}}
 	if err := walk.all(t.Context(), segs); err != errTooManySlots { //nolint:errorlint // it is that very value

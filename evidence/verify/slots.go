@@ -52,12 +52,12 @@ type segment struct {
 
 // checkSlots derives the slots that were due and compares them with the records.
 func (c *check) checkSlots(ctx context.Context) error {
-	// A slot in a record is never called undue because the auditor's clock is
-	// behind; and a simulation ends with its last record.
-	now := c.opts.Now
-	if now.Before(c.rules.latest) || c.Simulated {
-		now = c.rules.latest
+	x := c.rules.extract
+	if x != nil && x.AsOf {
+		return c.checkNewest()
 	}
+	now := c.now()
+	c.end = now
 	segments, order, ok := c.segments(now)
 	if !ok {
 		return nil
@@ -66,7 +66,7 @@ func (c *check) checkSlots(ctx context.Context) error {
 	for _, key := range order {
 		s := c.rules.stream(key)
 		slices.SortStableFunc(s.covers, func(a, b cover) int { return a.first.Compare(b.first) })
-		w := slotWalk{check: c, stream: s, budget: &budget}
+		w := slotWalk{check: c, stream: s, budget: &budget, counted: x.counts(key.Collector)}
 		err := w.all(ctx, segments[key])
 		if errors.Is(err, errTooManySlots) {
 			c.problem(KindSchedule, w.place(), "%v: the slots of %s and of streams after it were not checked", err, key)
@@ -99,9 +99,16 @@ func (c *check) segments(now time.Time) (_ map[evidence.Stream][]segment, order 
 			ok = false
 			continue
 		}
-		until, closed := now, false
+		after, until, closed := f.since, now, false
 		if i+1 < len(c.rules.forces) {
 			until, closed = c.rules.forces[i+1].since, true
+		}
+		if x := c.rules.extract; x != nil && !x.AsOf {
+			if first := x.From.Add(-1); after.Before(first) {
+				after = first
+			} else if i == 0 {
+				c.Slots.Unscheduled = true
+			}
 		}
 		for key, expr := range sched.Streams {
 			parsed, err := schedule.Parse(expr, zone)
@@ -110,7 +117,7 @@ func (c *check) segments(now time.Time) (_ map[evidence.Stream][]segment, order 
 				ok = false
 				continue
 			}
-			out[key] = append(out[key], segment{parsed, f.since, until, closed, f.record})
+			out[key] = append(out[key], segment{parsed, after, until, closed, f.record})
 		}
 	}
 	for key := range out {
@@ -143,6 +150,8 @@ type slotWalk struct {
 	stream *stream
 	budget *int
 	seg    segment
+
+	counted bool // its slots count for the report
 
 	at    int    // the cover that comes next
 	found int    // due slots met in that cover
@@ -195,10 +204,16 @@ func (w *slotWalk) due(slot time.Time) {
 		w.pass()
 	}
 	newest := len(w.gaps) - 1
+	covered := w.at < len(w.stream.covers) && !w.stream.covers[w.at].first.After(slot)
+	if !covered {
+		w.count(nil)
+	}
 	switch {
-	case w.at < len(w.stream.covers) && !w.stream.covers[w.at].first.After(slot):
+	case covered:
 		w.found++
-		if cov := w.stream.covers[w.at]; cov.run {
+		cov := w.stream.covers[w.at]
+		w.count(&cov)
+		if cov.run {
 			w.report(fmt.Sprintf("record %d is a run of a later slot", cov.record))
 		} else if newest >= 0 {
 			w.gaps[newest].behind = slot
@@ -216,7 +231,7 @@ func (w *slotWalk) pass() {
 	switch {
 	case cov.run && w.found != 1:
 		c.problem(KindSlotNotDue, recordPlace(cov.record), "its slot %s of %s was not due by the schedule in force", cov.first.Format(time.RFC3339), w.stream.Stream)
-	case !cov.run && w.found != cov.slots:
+	case !cov.run && w.found != cov.slots && !(c.rules.extract.cuts(cov, c.end) && w.found < cov.slots):
 		c.problem(KindSlotNotDue, recordPlace(cov.record), "it covers %d slots of %s from %s to %s, in which %d were due",
 			cov.slots, w.stream.Stream, cov.first.Format(time.RFC3339), cov.last.Format(time.RFC3339), w.found)
 	}
@@ -264,7 +279,11 @@ func (w *slotWalk) end() {
 // passed says whether the agent is known to have been at work a full period
 // after the slot that follows this one.
 func (w *slotWalk) passed(slot time.Time) bool {
-	return !w.seg.Next(w.seg.Next(slot)).After(w.check.rules.alive)
+	alive := w.check.rules.alive
+	if x := w.check.rules.extract; x != nil && alive.After(x.To) {
+		alive = x.To // what came later of this stream is not in the extract
+	}
+	return !w.seg.Next(w.seg.Next(slot)).After(alive)
 }
 
 // report makes the holes problems.

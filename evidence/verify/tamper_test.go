@@ -17,7 +17,7 @@ import (
 )
 
 // all lists the files of a data directory but those that hold nothing.
-func all(t *testing.T, dir string) []string {
+func all(t testing.TB, dir string) []string {
 	t.Helper()
 	var names []string
 	err := filepath.WalkDir(dir, func(p string, e fs.DirEntry, err error) error {

@@ -21,15 +21,16 @@ const (
 // tree is the Merkle tree over the records, built from them alone: RFC 6962
 // section 2.1. It gives each tile as it is completed.
 type tree struct {
-	rng  *compact.Range
-	rows [][]byte // of each tile level: the hashes of its last, incomplete tile
-	full func(level, index uint64, tile []byte)
-	err  error
+	ranges *compact.RangeFactory
+	rng    *compact.Range
+	rows   [][]byte // of each tile level: the hashes of its last, incomplete tile
+	full   func(level, index uint64, tile []byte)
+	err    error
 }
 
 func newTree(full func(level, index uint64, tile []byte)) *tree {
-	factory := compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}
-	return &tree{rng: factory.NewEmptyRange(0), full: full}
+	ranges := &compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}
+	return &tree{ranges: ranges, rng: ranges.NewEmptyRange(0), full: full}
 }
 
 func (t *tree) size() uint64 { return t.rng.End() }
@@ -49,6 +50,19 @@ func (t *tree) add(leaf []byte) {
 	if err := t.rng.Append(leaf, t.node); err != nil {
 		t.err = err
 	}
+}
+
+// skip adds records up to end by the hashes of the largest perfect subtrees over
+// them. Tiles are not given then.
+func (t *tree) skip(end uint64, hashes [][]byte) bool {
+	part, err := t.ranges.NewRange(t.size(), end, hashes)
+	if err == nil {
+		err = t.rng.AppendRange(part, nil)
+	}
+	if err != nil {
+		t.err = err
+	}
+	return err == nil
 }
 
 // node takes in a complete subtree. Tiles hold those of every eighth level.

@@ -33,107 +33,45 @@ import (
 	"time"
 
 	"github.com/tallystick/tallystick/evidence"
+	"github.com/tallystick/tallystick/evidence/bundle"
 	"github.com/tallystick/tallystick/evidence/payload"
 	"github.com/tallystick/tallystick/evidence/seal"
 )
 
-// Options are the choices of Dir. The zero value checks the directory against
-// itself.
+// Options are the choices of Dir and Bundle. The zero value checks what is
+// there against itself.
 type Options struct {
 	// Key is the verifier key that the auditor was given. When it is empty the
-	// key is taken from the directory, which then only proves that the
-	// directory agrees with itself; the report says so.
+	// key is taken from the directory or bundle, which then only proves that it
+	// agrees with itself; the report says so.
 	Key string
 
-	// Checkpoint is a signed checkpoint that the auditor kept from earlier.
-	// The ledger must be an extension of it.
-	Checkpoint []byte
+	// Checkpoints are signed checkpoints that the auditor kept from earlier.
+	// The ledger must be an extension of each.
+	Checkpoints [][]byte
 
-	// Now ends the open tail, unless the last record is later or the records
-	// were made under a simulated clock.
+	// Now ends the open tail of a data directory, unless the last record is
+	// later or the records were made under a simulated clock.
 	Now time.Time
 
-	// Progress is told, from one goroutine at a time, how many records and
-	// payloads are done.
+	// MaxPayload bounds the bytes of one payload before compression;
+	// DefaultMaxPayload when 0.
+	MaxPayload uint64
+
+	// Scratch and MaxBytes are for unpacking an archived bundle: see
+	// bundle.OpenOptions.
+	Scratch  string
+	MaxBytes int64
+
+	// Progress is told, from one goroutine at a time, how many records,
+	// payloads and files are done.
 	Progress func(done, total uint64)
 
 	patience time.Duration // for an agent at work; publishPatience unless a test sets it
 }
 
-// Where the key came from.
-const (
-	KeyGiven     = "given"
-	KeyDirectory = "directory" // nobody outside vouches for it
-)
-
-// Report is what was found.
-type Report struct {
-	OK       bool      `json:"ok"`
-	Records  uint64    `json:"records"` // that the checkpoint covers
-	Root     string    `json:"root"`    // computed from the records; base64, as in the checkpoint; empty when it could not be
-	Problems []Problem `json:"problems"`
-	Omitted  int       `json:"problems_omitted,omitempty"` // beyond the first thousand
-
-	Origin    string `json:"origin"`
-	Key       string `json:"key"`
-	KeyFrom   string `json:"key_from"`  // KeyGiven or KeyDirectory
-	Simulated bool   `json:"simulated"` // some record was made under a simulated clock: this is not evidence
-
-	Types    map[string]uint64 `json:"types"` // records by the short name of their type
-	Payloads struct {
-		Checked uint64 `json:"checked"`
-		Bytes   uint64 `json:"bytes"`   // before compression
-		Orphans uint64 `json:"orphans"` // named by no record: a crash leaves some
-	} `json:"payloads"`
-	// Unfinished counts temporary files: of an agent at work, or of a crash.
-	Unfinished int `json:"unfinished"`
-
-	// Tail are the slots that are due and that no record covers yet. They are
-	// not problems: the agent may be running them, or is not running.
-	Tail []Tail `json:"open_tail"`
-}
-
-// Problem is something that must not be.
-type Problem struct {
-	Kind   string `json:"kind"`
-	Place  string `json:"place"` // "record 17", "payload abcd…", or a path inside the directory
-	Detail string `json:"detail"`
-}
-
-// String gives one line for people.
-func (p Problem) String() string { return p.Kind + ": " + p.Place + ": " + p.Detail }
-
-// Tail is the open end of one stream.
-type Tail struct {
-	Stream string    `json:"stream"`
-	Slots  int       `json:"slots"`
-	First  time.Time `json:"first"`
-	Last   time.Time `json:"last"`
-}
-
-// The kinds of problems.
-const (
-	KindKey              = "key"               // no usable verifier key, or another one than given
-	KindCheckpoint       = "checkpoint"        // missing, malformed, or not signed with the key
-	KindCheckpointBehind = "checkpoint_behind" // there are records that the checkpoint does not cover
-	KindExtension        = "extension"         // not an extension of the auditor's earlier checkpoint
-	KindRoot             = "root"              // the records do not give the root of the checkpoint
-	KindTree             = "tree"              // a tile or entry bundle is missing or differs from the records
-	KindState            = "state"             // a file of the writer's state differs from the records
-	KindUnexpectedFile   = "unexpected_file"   // nothing of ours has this name
-	KindRecord           = "record"            // not a record that this version can read
-	KindSignature        = "signature"         // not signed with the key
-	KindSequence         = "sequence"          // a stream does not count 1, 2, 3, …
-	KindDuplicate        = "duplicate"         // a task or slot is sealed twice
-	KindTime             = "time"              // a record is older than the one before it
-	KindConfiguration    = "configuration"     // a record does not fit the configuration in force
-	KindCounts           = "counts"            // a record counts something else than its payload holds
-	KindPayloadMissing   = "payload_missing"   // a record names it and it is not there
-	KindPayloadCorrupt   = "payload_corrupt"   // its bytes do not have the digest in its name
-	KindSchedule         = "schedule"          // a schedule payload that cannot be used
-	KindSlotMissing      = "slot_missing"      // a due slot has neither a run nor a missed record
-	KindSlotNotDue       = "slot_not_due"      // a record covers a slot that no schedule made due
-)
+// DefaultMaxPayload is the size above which a payload is taken for a bomb.
+const DefaultMaxPayload = 16 << 30
 
 // maxProblems bounds the report.
 const maxProblems = 1000
@@ -142,20 +80,36 @@ const maxProblems = 1000
 // looking (no such directory, an unusable option, an unreadable disk, an ended
 // ctx), never for what it found: that is in the report, whose OK is false then.
 func Dir(ctx context.Context, dir string, opts Options) (Report, error) {
-	c := &check{dir: dir, opts: opts, store: payload.OpenRead(dir), named: make(map[[32]byte]named), rules: newRules()}
+	if info, err := os.Stat(filepath.Join(dir, evidence.LedgerDir)); err != nil || !info.IsDir() {
+		return Report{}, fmt.Errorf("verify %s: not a data directory: there is no directory %s in it", dir, evidence.LedgerDir)
+	}
+	c := newCheck(dir, opts)
+	c.What = WhatDirectory
+	if err := c.run(ctx); err != nil {
+		return Report{}, fmt.Errorf("verify %s: %w", dir, err)
+	}
+	return c.finish(), nil
+}
+
+func newCheck(dir string, opts Options) *check {
+	c := &check{dir: dir, opts: opts, store: payload.OpenRead(dir), named: make(map[[hashSize]byte]named), rules: newRules()}
 	c.rules.check = c
 	if c.opts.patience == 0 {
 		c.opts.patience = publishPatience
 	}
+	if c.opts.MaxPayload == 0 {
+		c.opts.MaxPayload = DefaultMaxPayload
+	}
 	c.Problems, c.Types, c.Tail = []Problem{}, map[string]uint64{}, []Tail{}
-	if info, err := os.Stat(filepath.Join(dir, evidence.LedgerDir)); err != nil || !info.IsDir() {
-		return Report{}, fmt.Errorf("verify %s: not a data directory: there is no directory %s in it", dir, evidence.LedgerDir)
-	}
-	if err := c.run(ctx); err != nil {
-		return Report{}, fmt.Errorf("verify %s: %w", dir, err)
-	}
+	c.ByKind, c.Proven, c.NotProven = map[string]int{}, []string{}, []string{}
+	return c
+}
+
+// finish closes the report.
+func (c *check) finish() Report {
 	c.OK = len(c.Problems) == 0
-	return c.Report, nil
+	c.say()
+	return c.Report
 }
 
 // check is one verification under way. It is used by one goroutine.
@@ -167,11 +121,13 @@ type check struct {
 
 	verifier *seal.Verifier
 	head     seal.Checkpoint
-	signed   []byte          // the checkpoint, as read
-	earlier  seal.Checkpoint // the auditor's, when given
+	earlier  []seal.Checkpoint // the auditor's, by size, that were not met yet
+	met      []uint64          // sizes of those that were met and right
 	tree     *tree
-	rules    *rules             // over the records
-	named    map[[32]byte]named // the payloads that records name
+	rules    *rules                   // over the records
+	named    map[[hashSize]byte]named // the payloads that records name
+	bundle   *bundleCheck             // nil for a data directory
+	end      time.Time                // of what can be due
 
 	done, total uint64
 }
@@ -199,6 +155,7 @@ func (c *check) run(ctx context.Context) error {
 }
 
 func (c *check) problem(kind, place, format string, args ...any) {
+	c.ByKind[kind]++
 	if len(c.Problems) == maxProblems {
 		c.Omitted++
 		return
@@ -261,7 +218,11 @@ func reason(err error) string {
 
 // loadKey finds the verifier key. It gives false when there is none.
 func (c *check) loadKey() (bool, error) {
-	data, err := readFile(filepath.Join(c.dir, evidence.VerifierKeyFile), maxSmallFile)
+	name, from := evidence.VerifierKeyFile, KeyDirectory
+	if c.bundle != nil {
+		name, from = bundle.KeyFile, KeyBundle
+	}
+	data, err := readFile(filepath.Join(c.dir, filepath.FromSlash(name)), maxSmallFile)
 	inDir := strings.TrimSpace(string(data))
 	if c.opts.Key != "" {
 		if c.verifier, err = seal.NewVerifier(c.opts.Key); err != nil {
@@ -269,17 +230,17 @@ func (c *check) loadKey() (bool, error) {
 		}
 		c.Key, c.KeyFrom, c.Origin = c.verifier.Key(), KeyGiven, c.verifier.Name()
 		if inDir != "" && inDir != c.verifier.Key() {
-			c.problem(KindKey, evidence.VerifierKeyFile, "the directory says that its key is %s, which is not the one given", inDir)
+			c.problem(KindKey, name, "it says that the key is %s, which is not the one given", inDir)
 		}
 		return true, nil
 	}
-	c.KeyFrom = KeyDirectory
+	c.KeyFrom = from
 	if err != nil {
-		c.problem(KindKey, evidence.VerifierKeyFile, "%s, and no key was given: nothing can be checked", reason(err))
+		c.problem(KindKey, name, "%s, and no key was given: nothing can be checked", reason(err))
 		return false, nil
 	}
 	if c.verifier, err = seal.NewVerifier(inDir); err != nil {
-		c.problem(KindKey, evidence.VerifierKeyFile, "%v", err)
+		c.problem(KindKey, name, "%v", err)
 		return false, nil
 	}
 	c.Key, c.Origin = c.verifier.Key(), c.verifier.Name()
@@ -287,3 +248,12 @@ func (c *check) loadKey() (bool, error) {
 }
 
 func rootText(root []byte) string { return base64.StdEncoding.EncodeToString(root) }
+
+// hashOf reads what rootText gives; nil for anything else.
+func hashOf(text string) []byte {
+	hash, err := base64.StdEncoding.DecodeString(text)
+	if err != nil || len(hash) != hashSize {
+		return nil
+	}
+	return hash
+}

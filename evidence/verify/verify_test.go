@@ -42,7 +42,7 @@ func TestSound(t *testing.T) {
 	if len(r.Tail) != 1 || r.Tail[0].Slots != 5 || !r.Tail[0].First.Equal(hour(301)) || !r.Tail[0].Last.Equal(hour(305)) {
 		t.Errorf("open tail %+v, want five slots", r.Tail)
 	}
-	if r := w.verify(Options{Key: w.signer.VerifierKey(), Checkpoint: []byte(checkpoint)}); !r.OK || r.KeyFrom != KeyGiven {
+	if r := w.verify(Options{Key: w.signer.VerifierKey(), Checkpoints: [][]byte{[]byte(checkpoint)}}); !r.OK || r.KeyFrom != KeyGiven {
 		t.Errorf("with the key given: %+v", r)
 	}
 }
@@ -94,10 +94,10 @@ func TestRolledBack(t *testing.T) {
 	kept := readIn(t, w.dir, "ledger/checkpoint")
 
 	// The auditor's earlier checkpoint fits, and an older copy does not fit a later one.
-	if r := w.verify(Options{Checkpoint: old}); !r.OK {
+	if r := w.verify(Options{Checkpoints: [][]byte{old}}); !r.OK {
 		t.Errorf("an extension is refused:\n%s", lines(r.Problems))
 	}
-	r, err := Dir(t.Context(), copied, Options{Checkpoint: kept})
+	r, err := Dir(t.Context(), copied, Options{Checkpoints: [][]byte{kept}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,9 +127,9 @@ func TestRewritten(t *testing.T) {
 		other.run(buckets, hour(i+1), func(r *evidence.Run) { r.Principal = "another" })
 	}
 	other.seal()
-	want(t, other.verify(Options{Checkpoint: earlier}), KindExtension, "ledger/checkpoint")
+	want(t, other.verify(Options{Checkpoints: [][]byte{earlier}}), KindExtension, "ledger/checkpoint")
 	stranger := readIn(t, year(t, 1).dir, "ledger/checkpoint")
-	want(t, w.verify(Options{Checkpoint: stranger}), KindExtension, "earlier checkpoint")
+	want(t, w.verify(Options{Checkpoints: [][]byte{stranger}}), KindExtension, "earlier checkpoint")
 }
 
 // TestBesideAnAgent verifies a directory while records are added to it.

@@ -36,17 +36,23 @@ type world struct {
 	schedule  evidence.Digest
 	catalogue evidence.Digest
 	sequence  map[evidence.Stream]uint64
+	numbered  uint64 // Configuration records so far
 	written   map[string]evidence.Digest
 	records   []evidence.Statement
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	return newWorldIn(t, t.TempDir())
+}
+
+func newWorldIn(t testing.TB, dir string) *world {
+	t.Helper()
 	skey, _, err := seal.NewKey("verify.test")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, dir: t.TempDir(), sequence: map[evidence.Stream]uint64{}, written: map[string]evidence.Digest{}}
+	w := &world{t: t, dir: dir, sequence: map[evidence.Stream]uint64{}, written: map[string]evidence.Digest{}}
 	if w.signer, err = seal.ParseKey(skey); err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +106,8 @@ func (w *world) configure(at time.Time, event string, exprs map[evidence.Stream]
 		w.t.Fatal(err)
 	}
 	w.schedule = w.put(string(raw))
-	w.record(evidence.TypeConfiguration, evidence.Configuration{Header: header(at), Event: event, Ledger: "verify.test"},
+	w.numbered++
+	w.record(evidence.TypeConfiguration, evidence.Configuration{Header: header(at), Sequence: w.numbered, Event: event, Ledger: "verify.test"},
 		evidence.SubjectOf(evidence.PayloadConfiguration, w.put("organization: Example\n")),
 		evidence.SubjectOf(evidence.PayloadSchedule, w.schedule),
 		evidence.SubjectOf(evidence.PayloadCatalogue, w.catalogue))
@@ -146,9 +153,8 @@ func (w *world) stop(at time.Time) {
 // judge runs the rules over the records, without a ledger.
 func (w *world) judge(now time.Time) Report {
 	w.t.Helper()
-	c := &check{dir: w.dir, opts: Options{Now: now}, store: w.store, named: make(map[[32]byte]named), rules: newRules()}
-	c.rules.check, c.Types = c, map[string]uint64{}
-	c.head.Origin = "verify.test"
+	c := newCheck(w.dir, Options{Now: now})
+	c.Origin = "verify.test"
 	for i, s := range w.records {
 		p, err := evidence.Decode(s)
 		if err != nil {

@@ -28,6 +28,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -64,13 +65,17 @@ type Options struct {
 	Providers []Provider
 	Catalogue *checks.Catalogue
 
-	Organization  string
-	PeriodStart   string // YYYY-MM-DD
-	PeriodEnd     string // YYYY-MM-DD
-	Configuration []byte // the file as written
-	Event         string // evidence.EventStarted, EventReloaded or EventManual
-	ScheduleFor   func(collector string) string
-	Zone          *time.Location // in which schedules are meant
+	Organization string
+	PeriodStart  string // YYYY-MM-DD
+	PeriodEnd    string // YYYY-MM-DD
+	// RemediationDays is how long a deviation may last, by severity; see
+	// evidence.Configuration.
+	RemediationDays map[string]int
+	Configuration   []byte // the file as written
+	Event           string // evidence.EventStarted, EventReloaded or EventManual
+	// ScheduleFor gives the cron expression of a collector; empty: it is not run.
+	ScheduleFor func(collector string) string
+	Zone        *time.Location // in which schedules are meant
 
 	Limits  Limits
 	Clock   Clock
@@ -114,7 +119,12 @@ type Agent struct {
 	stop    context.CancelCauseFunc        // guarded by mu
 	tasks   sync.WaitGroup
 	slots   chan struct{} // one held by each running task
+	door    *door         // nil when there is none; fixed after Open
 }
+
+// lockPatience bridges the moment in which a command that appends one record
+// holds the directory.
+const lockPatience = 2 * time.Second
 
 // maxTasks bounds how many tasks run at a time, and with it the memory for
 // their buffers. API calls are bounded by Limits.InFlight on top of it.
@@ -130,7 +140,7 @@ func Open(ctx context.Context, o Options) (_ *Agent, err error) {
 		judging: make(map[evidence.Scope]*sync.Mutex),
 		slots:   make(chan struct{}, maxTasks),
 	}
-	if a.ledger, err = ledger.Open(ctx, o.Dir, o.Signer, ledger.Options{Patience: publishPatience}); err != nil {
+	if a.ledger, err = ledger.Open(ctx, o.Dir, o.Signer, ledger.Options{Patience: publishPatience, LockPatience: lockPatience}); err != nil {
 		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
 			err = fmt.Errorf("%w: the agent must be able to write to the data directory and to everything in it", err)
 		}
@@ -167,6 +177,7 @@ func Open(ctx context.Context, o Options) (_ *Agent, err error) {
 	if err := a.restoreMetrics(ctx); err != nil {
 		return nil, fmt.Errorf("restore the newest verdicts: %w", err)
 	}
+	a.openDoor(ctx)
 	return a, nil
 }
 
@@ -175,8 +186,14 @@ func (o *Options) Schedule() evidence.Schedule {
 	s := evidence.Schedule{TimeZone: o.Zone.String(), Collectors: []evidence.CollectorSchedule{}, Scopes: []evidence.Scope{}}
 	for _, p := range o.Providers {
 		for _, c := range p.Collectors {
-			name := c.Spec().Name
-			s.Collectors = append(s.Collectors, evidence.CollectorSchedule{Provider: p.Name, Collector: name, Schedule: o.ScheduleFor(name)})
+			spec := c.Spec()
+			expr := o.ScheduleFor(spec.Name)
+			if expr == "" {
+				continue
+			}
+			s.Collectors = append(s.Collectors, evidence.CollectorSchedule{
+				Provider: p.Name, Collector: spec.Name, Schedule: expr, Kinds: slices.Sorted(slices.Values(spec.Kinds)),
+			})
 		}
 		for _, account := range p.Accounts {
 			s.Scopes = append(s.Scopes, evidence.Scope{Provider: p.Name, Account: account})
@@ -220,15 +237,20 @@ func (a *Agent) configure(ctx context.Context) error {
 	}
 	a.scheduleDigest = evidence.Digest(subjects[1].Digest["sha256"])
 	a.catalogueDigest = evidence.Digest(subjects[2].Digest["sha256"])
+	a.mu.Lock()
+	sequence := a.state.Configurations + 1
+	a.mu.Unlock()
 	_, err = a.seal(ctx, evidence.TypeConfiguration, &evidence.Configuration{
 		// In force from the very moment up to which the schedule before it
 		// was accounted for.
-		Header:       evidence.Header{At: now},
-		Event:        a.Event,
-		Ledger:       a.Signer.Name(),
-		Organization: a.Organization,
-		PeriodStart:  a.PeriodStart,
-		PeriodEnd:    a.PeriodEnd,
+		Header:          evidence.Header{At: now},
+		Sequence:        sequence,
+		Event:           a.Event,
+		Ledger:          a.Signer.Name(),
+		Organization:    a.Organization,
+		PeriodStart:     a.PeriodStart,
+		PeriodEnd:       a.PeriodEnd,
+		RemediationDays: a.RemediationDays,
 	}, subjects)
 	return err
 }
@@ -241,11 +263,12 @@ const brokenTimeout = 2 * time.Second
 // agent could not go on there is nothing to record, and another error may only
 // say that the directory stays locked until the process ends.
 func (a *Agent) Close(ctx context.Context, reason string) error {
-	var err error
+	err := a.door.close(ctx)
 	timeout := sealTimeout
 	if a.failed() == nil {
-		_, err = a.seal(ctx, evidence.TypeStop, &evidence.Stop{Reason: reason},
+		_, stopErr := a.seal(ctx, evidence.TypeStop, &evidence.Stop{Reason: reason},
 			[]evidence.Subject{evidence.SubjectOf(evidence.PayloadSchedule, a.scheduleDigest)})
+		err = errors.Join(err, stopErr)
 	} else {
 		timeout = brokenTimeout
 	}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/tallystick/tallystick/collectors"
 	"github.com/tallystick/tallystick/evidence"
-	"github.com/tallystick/tallystick/evidence/payload"
 )
 
 // collected takes what a collector emits in one task. It is the runner's side
@@ -201,9 +200,19 @@ func (c *collected) giveUp(why string) {
 	}
 }
 
+// finish takes the end of the collector, whose failure may be nil, and seals.
+func (c *collected) finish(failure error, create createFunc, run *evidence.Run) ([]evidence.Subject, error) {
+	if failure = errors.Join(failure, c.misused()); failure != nil {
+		run.Fault = shorten(failure.Error())
+		c.giveUp(run.Fault)
+	}
+	c.complain()
+	return c.seal(create, run)
+}
+
 // seal writes the observations and the gaps into payloads and fills the counts
 // of the run, all sorted. The gaps' payload is not made when there are none.
-func (c *collected) seal(store *payload.Store, run *evidence.Run) ([]evidence.Subject, error) {
+func (c *collected) seal(create createFunc, run *evidence.Run) ([]evidence.Subject, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil {
@@ -213,7 +222,7 @@ func (c *collected) seal(store *payload.Store, run *evidence.Run) ([]evidence.Su
 
 	counts := make(map[[2]string]int)
 	total := make(map[string]int)
-	observations, err := put(store, c.observations, func(key string, _ []byte) error {
+	observations, err := put(create, evidence.PayloadObservations, c.observations, func(key string, _ []byte) error {
 		parts := strings.SplitN(key, "\x00", 3)
 		counts[[2]string{parts[0], parts[1]}]++
 		total[parts[0]]++
@@ -241,7 +250,7 @@ func (c *collected) seal(store *payload.Store, run *evidence.Run) ([]evidence.Su
 		return subjects, c.gaps.close()
 	}
 	alike := make(map[evidence.GapCount]int)
-	gaps, err := put(store, c.gaps, func(_ string, line []byte) error {
+	gaps, err := put(create, evidence.PayloadGaps, c.gaps, func(_ string, line []byte) error {
 		var g evidence.Gap
 		if err := json.Unmarshal(line, &g); err != nil {
 			return fmt.Errorf("read back gap: %w", err)
@@ -273,8 +282,8 @@ func (c *collected) discard() error {
 }
 
 // put writes a spool into a payload. An empty spool is an empty payload.
-func put(store *payload.Store, s *spool, each func(key string, line []byte) error) (evidence.Digest, error) {
-	w, err := store.Create()
+func put(create createFunc, name string, s *spool, each func(key string, line []byte) error) (evidence.Digest, error) {
+	w, err := create(name)
 	if err != nil {
 		return "", errors.Join(err, s.close())
 	}

@@ -194,6 +194,11 @@ func (b *bench) close(a *Agent) {
 // kill lets go of the directory without a word, as a killed process does.
 func kill(t testing.TB, a *Agent) {
 	t.Helper()
+	if a.door != nil {
+		if err := a.door.server.Close(); err != nil {
+			t.Error(err)
+		}
+	}
 	if err := a.ledger.Close(context.WithoutCancel(t.Context())); err != nil {
 		t.Error(err)
 	}

@@ -43,14 +43,8 @@ func (a *Agent) judge(ctx context.Context, scope evidence.Scope, kinds []string)
 		return nil, fmt.Errorf("write verdicts: %w", err)
 	}
 	t := newTally(a, scope, which)
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	err = a.Catalogue.Evaluate(ctx, in, which, func(v evidence.Verdict) error {
-		t.add(v)
-		return encoder.Encode(v)
-	})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("evaluate checks: %w", err), w.Abort())
+	if err := Judge(ctx, a.Catalogue, in, which, w, t.add); err != nil {
+		return nil, errors.Join(err, w.Abort())
 	}
 	digest, _, err := w.Commit()
 	if err != nil {
@@ -104,16 +98,8 @@ func (a *Agent) facts(scope evidence.Scope, which []string, into map[string]chec
 		if len(kinds) == 0 || run == nil {
 			continue
 		}
-		gaps, err := run.gaps(a.store)
-		if err != nil {
-			return nil, fmt.Errorf("read gaps of record %d: %w", run.Record, err)
-		}
-		for _, kind := range kinds {
-			into[kind] = checks.Facts{
-				Observations: Observations(a.store, run.Observations, kind),
-				Gaps:         gaps,
-				At:           run.Finished,
-			}
+		if err := run.Facts(a.store, kinds, into); err != nil {
+			return nil, err
 		}
 		used = append(used, evidence.Used{Stream: s.Stream.String(), Sequence: run.Sequence, Slot: run.Slot, Record: run.Record})
 	}

@@ -96,6 +96,61 @@ func TestStreamThatLeft(t *testing.T) {
 	b.verified()
 }
 
+// A collector that is switched off has no stream and no series any more; what
+// was missed while it was on is recorded all the same. Switched on again, it
+// goes on with its numbers.
+func TestCollectorOff(t *testing.T) {
+	t.Parallel()
+	clock := &leaping{now: at("2026-07-01T00:00:00Z")}
+	b := newBench(t, clock)
+	b.options.Providers[0].Collectors = append(b.options.Providers[0].Collectors, b.estate.partsCollector())
+	on := b.options.ScheduleFor
+	b.options.RemediationDays = map[string]int{"low": 5}
+	a := b.open()
+	b.until(a, "2026-07-01T01:00:00Z")
+	b.close(a)
+
+	clock.now = at("2026-07-03T00:00:00Z")
+	b.options.ScheduleFor = func(collector string) string {
+		if collector == "fake.parts" {
+			return ""
+		}
+		return daily
+	}
+	a = b.open()
+	for _, name := range []string{"slots_missed_total", "run_last_completed_timestamp_seconds", "next_slot_timestamp_seconds"} {
+		b.wantMetric(-1, name, "collector=fake.parts")
+	}
+	b.until(a, "2026-07-03T07:00:00Z")
+	b.close(a)
+	before := []string{"1 run initial now complete", "2 missed agent_down 2 01T06:17:00..02T06:17:00"}
+	b.wantStory("fake.parts", before...)
+	// What the check would join is no longer looked at: it can not decide.
+	b.wantVerdict(a, "fake-thing-part one", evidence.Unknown, "fake.part")
+
+	clock.now = at("2026-07-05T00:00:00Z")
+	b.options.ScheduleFor = on
+	a = b.open()
+	b.until(a, "2026-07-05T07:00:00Z")
+	b.close(a)
+	b.wantStory("fake.parts", append(before, "3 run catch_up now complete", "4 run schedule 05T06:17:00 complete")...)
+	b.verified()
+
+	for i, c := range of[evidence.Configuration](t, b.dir) {
+		if c.Sequence != uint64(i)+1 || c.RemediationDays["low"] != 5 {
+			t.Errorf("configuration %d says sequence %d, remediation days %v", i, c.Sequence, c.RemediationDays)
+		}
+	}
+	b.options.ScheduleFor = func(string) string { return "" }
+	if s := b.options.Schedule(); len(s.Collectors) != 0 || len(s.Scopes) != 1 {
+		t.Errorf("with every collector off the schedule is %+v", s)
+	}
+	b.options.ScheduleFor = on
+	if s := b.options.Schedule(); len(s.Collectors) != 2 || !slices.Equal(s.Collectors[1].Kinds, []string{"fake.part"}) {
+		t.Errorf("the schedule is %+v", s)
+	}
+}
+
 func TestMissedAcrossDaylightSaving(t *testing.T) {
 	t.Parallel()
 	zone, err := time.LoadLocation("Europe/Berlin")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tallystick/tallystick/evidence"
 	"github.com/tallystick/tallystick/evidence/ledger"
+	"github.com/tallystick/tallystick/evidence/seal"
 )
 
 const (
@@ -26,8 +27,9 @@ const (
 
 // sealed is a record in the ledger.
 type sealed struct {
-	index uint64
-	at    time.Time
+	index  uint64
+	at     time.Time
+	record []byte // its envelope
 }
 
 // seal signs a record, appends it, and returns once the published checkpoint
@@ -41,70 +43,61 @@ func (a *Agent) seal(ctx context.Context, predicateType string, predicate any, s
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sealTimeout)
 	defer cancel()
-	at, wait, err := a.enqueue(ctx, predicateType, predicate, subjects)
+	record, wait, err := a.enqueue(ctx, predicateType, predicate, subjects)
 	if err != nil {
 		return sealed{}, err
 	}
-	index, err := wait(ctx)
-	if err != nil {
+	if record.index, err = wait(ctx); err != nil {
 		err = fmt.Errorf("append record to the ledger in %s: %w", a.Dir, err)
 		if errors.Is(err, ledger.ErrUnpublished) || errors.Is(err, ledger.ErrInconsistent) {
 			return sealed{}, a.fail(err)
 		}
 		return sealed{}, err
 	}
-	if err := a.noteSealed(index, predicate, subjects); err != nil {
+	if err := a.noteSealed(record.index, predicate, subjects); err != nil {
 		return sealed{}, a.fail(err)
 	}
-	return sealed{index: index, at: at}, nil
+	return record, nil
 }
 
 // enqueue gives the record its time and its place in the ledger, in the same
-// order for all records.
-func (a *Agent) enqueue(ctx context.Context, predicateType string, predicate any, subjects []evidence.Subject) (time.Time, func(context.Context) (uint64, error), error) {
+// order for all records. Its index is what wait gives.
+func (a *Agent) enqueue(ctx context.Context, predicateType string, predicate any, subjects []evidence.Subject) (_ sealed, wait func(context.Context) (uint64, error), _ error) {
 	a.seals.Lock()
 	defer a.seals.Unlock()
-	header := headerOf(predicate)
+	header := evidence.HeaderOf(predicate)
 	if header.At.IsZero() {
 		header.At = a.Clock.Now()
 	}
 	header.Clock, header.Agent = a.Clock.Kind(), a.Program
-	raw, err := json.Marshal(predicate)
+	envelope, err := envelope(a.Signer, predicateType, predicate, subjects) //nolint:contextcheck // a local key: nothing to wait for
 	if err != nil {
-		return time.Time{}, nil, fmt.Errorf("encode record: %w", err)
+		return sealed{}, nil, err
 	}
-	envelope, err := a.Signer.Seal(evidence.Statement{ //nolint:contextcheck // a local key: nothing to wait for
-		Type: evidence.StatementType, Subject: subjects, PredicateType: predicateType, Predicate: raw,
-	})
-	if err != nil {
-		return time.Time{}, nil, fmt.Errorf("sign record: %w", err)
-	}
-	wait, err := a.add(ctx, envelope)
+	wait, err = a.add(ctx, envelope)
 	if err != nil {
 		err = fmt.Errorf("append record to the ledger in %s: %w", a.Dir, err)
 		if errors.Is(err, ledger.ErrInconsistent) {
-			return time.Time{}, nil, a.fail(err)
+			return sealed{}, nil, a.fail(err)
 		}
-		return time.Time{}, nil, err
+		return sealed{}, nil, err
 	}
-	return header.At, wait, nil
+	return sealed{at: header.At, record: envelope}, wait, nil
 }
 
-func headerOf(predicate any) *evidence.Header {
-	switch p := predicate.(type) {
-	case *evidence.Configuration:
-		return &p.Header
-	case *evidence.Run:
-		return &p.Header
-	case *evidence.Missed:
-		return &p.Header
-	case *evidence.Assessment:
-		return &p.Header
-	case *evidence.Stop:
-		return &p.Header
-	default:
-		panic(fmt.Sprintf("no record has a predicate of type %T", predicate))
+// envelope signs a record whose header is filled in.
+func envelope(signer *seal.Signer, predicateType string, predicate any, subjects []evidence.Subject) ([]byte, error) {
+	raw, err := json.Marshal(predicate)
+	if err != nil {
+		return nil, fmt.Errorf("encode record: %w", err)
 	}
+	signed, err := signer.Seal(evidence.Statement{
+		Type: evidence.StatementType, Subject: subjects, PredicateType: predicateType, Predicate: raw,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("sign record: %w", err)
+	}
+	return signed, nil
 }
 
 // noteSealed brings the state and the metrics of the ledger up to date with a

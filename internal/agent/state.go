@@ -28,10 +28,13 @@ type State struct {
 	Alive     time.Time // the last sign of life of a daemon: its newest record
 	Simulated bool      // some record was made under a simulated clock
 
-	Organization string
-	InForce      *InForce   // the schedule in force; nil before the first
-	manual       bool       // the records since the newest configuration are of tasks run by hand
-	Stopped      *time.Time // when the agent ended in good order; nil while it runs, or when it was killed
+	Organization   string
+	PeriodStart    string     // YYYY-MM-DD, of the newest configuration
+	PeriodEnd      string     // likewise
+	Configurations uint64     // how many Configuration records there are
+	InForce        *InForce   // the schedule in force; nil before the first
+	manual         bool       // the records since the newest configuration are of tasks run by hand
+	Stopped        *time.Time // when the agent ended in good order; nil while it runs, or when it was killed
 
 	Streams  map[evidence.Stream]*StreamState
 	Assessed map[evidence.Scope]map[string]Assessed // newest assessment by check id
@@ -220,7 +223,8 @@ func (s *State) take(index uint64, record any, subjects []evidence.Subject, stor
 	statement := evidence.Statement{Subject: subjects}
 	switch r := record.(type) {
 	case *evidence.Configuration:
-		s.Organization = r.Organization
+		s.Organization, s.Configurations = r.Organization, r.Sequence
+		s.PeriodStart, s.PeriodEnd = r.PeriodStart, r.PeriodEnd
 		s.manual = r.Event == evidence.EventManual
 		if !s.manual {
 			s.Stopped = nil
@@ -246,15 +250,25 @@ func (s *State) take(index uint64, record any, subjects []evidence.Subject, stor
 			s.Stopped = &r.At
 		}
 	}
-	header := headerOf(record)
+	header := evidence.HeaderOf(record)
 	s.Simulated = s.Simulated || header.Clock == evidence.ClockSimulated
 	if index >= s.Records {
 		s.Records, s.Last = index+1, header.At
-		if !s.manual {
+		if !s.manual && !writtenByHand(record) {
 			s.Alive = header.At
 		}
 	}
 	return nil
+}
+
+// writtenByHand says whether a record is one that a person writes, whether or not a
+// daemon is there: it is no sign of life.
+func writtenByHand(record any) bool {
+	switch record.(type) {
+	case *evidence.Export, *evidence.Sample:
+		return true
+	}
+	return false
 }
 
 func (s *State) takeRun(index uint64, r *evidence.Run, statement evidence.Statement) {

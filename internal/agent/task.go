@@ -88,9 +88,9 @@ func (a *Agent) collect(ctx context.Context, s *stream, run *evidence.Run) ([]ev
 	// From the collector down: wait for the budget, keep the exchange, bound
 	// the attempt. Waiting is neither kept nor bounded.
 	transport := a.limiter.transport(s.Scope, s.provider.Describe, recorder.Transport(bounded(s.provider.Transport)))
-	failure := a.collectSafely(ctx, s.collector, collectors.Input{
+	failure := collectSafely(ctx, s.collector, collectors.Input{
 		Scope: s.Scope, Captured: transport, InFlight: max(1, a.Limits.InFlight), Wait: a.Clock.Wait,
-	}, got)
+	}, got, a.Log)
 	run.Finished = a.Clock.Now()
 
 	if ctx.Err() != nil {
@@ -103,16 +103,11 @@ func (a *Agent) collect(ctx context.Context, s *stream, run *evidence.Run) ([]ev
 	if err != nil {
 		return nil, errors.Join(err, got.discard())
 	}
-	if failure = errors.Join(failure, got.misused()); failure != nil {
-		run.Fault = shorten(failure.Error())
-		got.giveUp(run.Fault)
-	}
-	got.complain()
 	subjects := make([]evidence.Subject, 0, len(summary.Files)+2)
 	for _, f := range summary.Files {
 		subjects = append(subjects, evidence.SubjectOf(f.Name, f.Digest))
 	}
-	more, err := got.seal(a.store, run)
+	more, err := got.finish(failure, a.create, run)
 	if err != nil {
 		return nil, err
 	}
@@ -121,11 +116,11 @@ func (a *Agent) collect(ctx context.Context, s *stream, run *evidence.Run) ([]ev
 }
 
 // collectSafely turns a panic of a collector into the failure of its task.
-func (a *Agent) collectSafely(ctx context.Context, c collectors.Collector, in collectors.Input, emit collectors.Emit) (err error) {
+func collectSafely(ctx context.Context, c collectors.Collector, in collectors.Input, emit collectors.Emit, log *zap.Logger) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("collector %s panicked: %v", c.Spec().Name, p)
-			a.Log.Error("collector panicked", zap.String("collector", c.Spec().Name), zap.Any("panic", p), zap.Stack("stack"))
+			log.Error("collector panicked", zap.String("collector", c.Spec().Name), zap.Any("panic", p), zap.Stack("stack"))
 		}
 	}()
 	return c.Collect(ctx, in, emit)
@@ -259,6 +254,15 @@ func Totals(run *evidence.Run) (observations, gaps int) {
 		gaps += g.Count
 	}
 	return observations, gaps
+}
+
+// create begins a payload in the agent's store.
+func (a *Agent) create(string) (Blob, error) {
+	w, err := a.store.Create()
+	if err != nil {
+		return nil, err
+	}
+	return w, nil
 }
 
 // sink puts a file of exchanges into the payload store.
