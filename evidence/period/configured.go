@@ -1,0 +1,212 @@
+package period
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tallystick/tallystick/evidence"
+)
+
+// configured compares a Configuration of the window with the one before it.
+func (d *differ) configured(index uint64, old, now *configured) error {
+	say := func(c Change) error {
+		c.At, c.Record = now.At, index
+		return d.emit(c)
+	}
+	if err := say(Change{What: ChangeAgent, Subject: now.Event, To: quoted(now.Agent.Version)}); err != nil {
+		return err
+	}
+	if old == nil {
+		return nil
+	}
+	var changes []Change
+	add := func(what, subject, field string, was, is any) {
+		from, to := encoded(was), encoded(is)
+		if from != to {
+			changes = append(changes, Change{What: what, Subject: subject, Field: field, From: from, To: to})
+		}
+	}
+	add(ChangeBinary, "tallystick", "version", old.Agent.Version, now.Agent.Version)
+	add(ChangeBinary, "tallystick", "binary", old.Agent.Binary, now.Agent.Binary)
+	add(ChangeConfig, "organization", "", old.Organization, now.Organization)
+	add(ChangeConfig, "period", "start", old.PeriodStart, now.PeriodStart)
+	add(ChangeConfig, "period", "end", old.PeriodEnd, now.PeriodEnd)
+	for _, severity := range slices.Sorted(maps.Keys(merged(old.limits, now.limits))) {
+		add(ChangeParameter, "remediation_days", severity, present(old.limits, severity), present(now.limits, severity))
+	}
+	add(ChangeSchedule, "time_zone", "", old.schedule.TimeZone, now.schedule.TimeZone)
+	d.schedules(old, now, add)
+	d.scopes(old, now, add)
+	changes = append(changes, catalogueChanges(old.catalogue, now.catalogue)...)
+	if len(changes) == 0 || old.file != now.file {
+		add(ChangeConfig, "configuration.yaml", "sha256", old.file, now.file)
+	}
+	for _, c := range changes {
+		if now.Event == evidence.EventManual {
+			c.Reason = strings.TrimPrefix(c.Reason+"; for a run by hand: the schedule in force stays what it was", "; ")
+		}
+		if err := say(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *differ) stopped(e evidence.Entry, p *evidence.Stop) error {
+	return d.emit(Change{What: ChangeAgent, At: p.At, Subject: "stopped", Reason: p.Reason, Record: e.Index})
+}
+
+func merged(a, b map[string]int) map[string]int {
+	out := maps.Clone(a)
+	if out == nil {
+		out = map[string]int{}
+	}
+	maps.Copy(out, b)
+	return out
+}
+
+func present(m map[string]int, key string) any {
+	if n, ok := m[key]; ok {
+		return n
+	}
+	return nil
+}
+
+// encoded gives a value as JSON; nothing for nil and for empty text.
+func encoded(v any) string {
+	switch t := v.(type) {
+	case nil:
+		return ""
+	case string:
+		if t == "" {
+			return ""
+		}
+	case evidence.Digest:
+		if t == "" {
+			return ""
+		}
+	}
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(raw)
+}
+
+func (d *differ) schedules(old, now *configured, add func(what, subject, field string, was, is any)) {
+	expressions := func(s evidence.Schedule) map[string]string {
+		out := map[string]string{}
+		for _, c := range s.Collectors {
+			out[c.Collector] = c.Schedule
+		}
+		return out
+	}
+	was, is := expressions(old.schedule), expressions(now.schedule)
+	both := maps.Clone(was)
+	maps.Copy(both, is)
+	for _, collector := range slices.Sorted(maps.Keys(both)) {
+		a, before := was[collector]
+		b, after := is[collector]
+		switch {
+		case before && after:
+			add(ChangeSchedule, collector, "schedule", a, b)
+		case before:
+			add(ChangeScope, collector, "collector", a, nil)
+		default:
+			add(ChangeScope, collector, "collector", nil, b)
+		}
+	}
+}
+
+func (d *differ) scopes(old, now *configured, add func(what, subject, field string, was, is any)) {
+	for _, s := range now.schedule.Scopes {
+		if !slices.Contains(old.schedule.Scopes, s) {
+			add(ChangeScope, s.String(), "account", nil, s.Account)
+		}
+	}
+	for _, s := range old.schedule.Scopes {
+		if !slices.Contains(now.schedule.Scopes, s) {
+			add(ChangeScope, s.String(), "account", s.Account, nil)
+		}
+	}
+}
+
+// catalogueChanges compares two catalogues, part by part.
+func catalogueChanges(old, now *catalogue) []Change {
+	if old.digest == now.digest {
+		return nil
+	}
+	var out []Change
+	all := maps.Clone(old.raw)
+	maps.Copy(all, now.raw)
+	for _, part := range slices.Sorted(maps.Keys(all)) {
+		was, before := old.raw[part]
+		is, after := now.raw[part]
+		_, subject, _ := strings.Cut(part, " ")
+		switch {
+		case !before:
+			out = append(out, Change{What: ChangeCatalogue, Subject: subject, Field: strings.SplitN(part, " ", 2)[0], To: encoded(is["title"])})
+		case !after:
+			out = append(out, Change{What: ChangeCatalogue, Subject: subject, Field: strings.SplitN(part, " ", 2)[0], From: encoded(was["title"])})
+		default:
+			out = append(out, partChanges(subject, was, is)...)
+		}
+	}
+	return out
+}
+
+func partChanges(subject string, was, is map[string]any) []Change {
+	var out []Change
+	a, b := object(was["parameters"]), object(is["parameters"])
+	for _, name := range slices.Sorted(maps.Keys(union(raws(a), raws(b)))) {
+		p, q := object(a[name]), object(b[name])
+		from, to := encoded(effective(p)), encoded(effective(q))
+		if from == to && encoded(p) == encoded(q) {
+			continue
+		}
+		c := Change{What: ChangeParameter, Subject: subject, Field: name, From: from, To: to}
+		if o := object(q["override"]); o != nil {
+			c.Owner, c.Approver, c.Reason = text(o["owner"]), text(o["approver"]), text(o["reason"])
+		}
+		out = append(out, c)
+	}
+	for _, field := range slices.Sorted(maps.Keys(union(raws(was), raws(is)))) {
+		if from, to := encoded(was[field]), encoded(is[field]); field != "parameters" && from != to {
+			out = append(out, Change{What: ChangeCatalogue, Subject: subject, Field: field, From: from, To: to})
+		}
+	}
+	return out
+}
+
+func object(v any) map[string]any {
+	m, _ := v.(map[string]any)
+	return m
+}
+
+func text(v any) string {
+	s, _ := v.(string)
+	return s
+}
+
+// effective gives the value of a parameter that is in force.
+func effective(p map[string]any) any {
+	if o := object(p["override"]); o != nil {
+		return o["value"]
+	}
+	return p["default"]
+}
+
+func raws(m map[string]any) map[string]json.RawMessage {
+	out := make(map[string]json.RawMessage, len(m))
+	for k := range m {
+		out[k] = nil
+	}
+	return out
+}
+
+// Number gives a count as a cell.
+func number[N ~int | ~int64 | ~uint64](n N) string { return strconv.FormatInt(int64(n), 10) }
