@@ -1,0 +1,164 @@
+package workbook
+
+import (
+	"fmt"
+	"iter"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/xuri/excelize/v2"
+
+	"github.com/tallystick/tallystick/evidence/period"
+)
+
+// table writes a table as one sheet, or as several.
+func (b *book) table(t period.Table) error {
+	if len(t.Columns) == 0 {
+		return fmt.Errorf("it has no columns")
+	}
+	next, stop := iter.Pull2(rows(t))
+	defer stop()
+	row, err, more := next()
+	for part, from := 1, 1; part == 1 || more; part++ {
+		if err != nil {
+			return err
+		}
+		s := sheet{title: t.Title, about: t.About, csv: t.Name + ".csv", part: part, from: from}
+		if s.title == "" {
+			s.title = t.Name
+		}
+		s.name = b.names.take(s.title, part)
+		if _, err := b.file.NewSheet(s.name); err != nil {
+			return fmt.Errorf("add sheet %q: %w", s.name, err)
+		}
+
+		// The first rows are looked at before they are written, for the widths.
+		var head [][]string
+		for ; more && len(head) < min(100, b.limits.rows); row, err, more = next() {
+			if err != nil {
+				return err
+			}
+			head = append(head, row)
+		}
+		out, err2 := b.openTable(s.name, t, head)
+		if err2 != nil {
+			return err2
+		}
+		for _, r := range head {
+			if err := out.add(r); err != nil {
+				return err
+			}
+		}
+		for ; more && out.rows < b.limits.rows && out.bytes < b.limits.bytes; row, err, more = next() {
+			if err != nil {
+				return err
+			}
+			if err := out.add(row); err != nil {
+				return err
+			}
+		}
+		if err := out.close(b.file); err != nil {
+			return err
+		}
+		s.rows, from = out.rows, from+out.rows
+		b.sheets = append(b.sheets, s)
+	}
+	return nil
+}
+
+// rows gives the rows of a table with an error for one of the wrong length, and
+// none after an error.
+func rows(t period.Table) iter.Seq2[[]string, error] {
+	return func(yield func([]string, error) bool) {
+		n := 0
+		for row, err := range t.Rows {
+			n++
+			if err == nil && len(row) != len(t.Columns) {
+				err = fmt.Errorf("row %d has %d cells, and there are %d columns", n, len(row), len(t.Columns))
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			// The table may use the same slice for its next row.
+			if !yield(append([]string(nil), row...), nil) {
+				return
+			}
+		}
+	}
+}
+
+// tableSheet is a sheet of a table while it is written.
+type tableSheet struct {
+	stream *excelize.StreamWriter
+	table  period.Table
+	name   string
+	text   int
+	rows   int
+	bytes  int64 // at most so many of XML
+	cells  []any
+}
+
+func (b *book) openTable(name string, t period.Table, head [][]string) (*tableSheet, error) {
+	stream, err := b.open(name)
+	if err != nil {
+		return nil, err
+	}
+	out := &tableSheet{stream: stream, table: t, name: name, text: b.text, cells: make([]any, len(t.Columns))}
+	if err := stream.SetPanes(&excelize.Panes{Freeze: true, YSplit: 1, TopLeftCell: "A2", ActivePane: "bottomLeft"}); err != nil {
+		return nil, fmt.Errorf("freeze the header of sheet %q: %w", name, err)
+	}
+	for i, c := range t.Columns {
+		if err := stream.SetColWidth(i+1, i+1, width(c, i, head)); err != nil {
+			return nil, fmt.Errorf("set the widths of sheet %q: %w", name, err)
+		}
+		out.cells[i] = textCell(b.bold, title(c), t.Name)
+	}
+	if err := stream.SetRow("A1", out.cells); err != nil {
+		return nil, fmt.Errorf("write the header of sheet %q: %w", name, err)
+	}
+	return out, nil
+}
+
+func title(c period.Column) string {
+	if c.Title != "" {
+		return c.Title
+	}
+	return c.Name
+}
+
+// width is that of the widest cell of the first rows, within reason. The arrow
+// of the filter needs room in the header.
+func width(c period.Column, i int, head [][]string) float64 {
+	n := utf8.RuneCountInString(title(c)) + 4
+	for _, row := range head {
+		n = max(n, utf8.RuneCountInString(row[i])+2)
+	}
+	return float64(min(max(n, 8), 60))
+}
+
+func (s *tableSheet) add(row []string) error {
+	for i, value := range row {
+		s.cells[i] = cell(s.text, value, s.table.Columns[i].Kind, s.table.Name)
+		s.bytes += cellBytes(value)
+	}
+	s.rows++
+	if err := s.stream.SetRow("A"+strconv.Itoa(s.rows+1), s.cells); err != nil {
+		return fmt.Errorf("write row %d of sheet %q: %w", s.rows, s.name, err)
+	}
+	return nil
+}
+
+func (s *tableSheet) close(f *excelize.File) error {
+	last, err := excelize.CoordinatesToCellName(len(s.table.Columns), s.rows+1)
+	if err != nil {
+		return fmt.Errorf("close sheet %q: %w", s.name, err)
+	}
+	if err := f.AutoFilter(s.name, "A1:"+last, nil); err != nil {
+		return fmt.Errorf("filter sheet %q: %w", s.name, err)
+	}
+	if err := s.stream.Flush(); err != nil {
+		return fmt.Errorf("close sheet %q: %w", s.name, err)
+	}
+	return nil
+}
