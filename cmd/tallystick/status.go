@@ -42,6 +42,7 @@ type statusJSON struct {
 	Simulated    bool           `json:"simulated"`
 	TimeZone     string         `json:"time_zone,omitempty"`
 	Streams      []streamStatus `json:"streams"`
+	Period       *periodStatus  `json:"period,omitempty"` // nil before it begins
 }
 
 func newStatus() *cobra.Command {
@@ -53,13 +54,13 @@ func newStatus() *cobra.Command {
 	dir := dirFlags(cmd)
 	output := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		state, _, path, err := dir.open(cmd.Context())
+		state, store, path, err := dir.open(cmd.Context())
 		if err != nil {
 			return err
 		}
 		now := time.Now().UTC()
 		if state.Simulated {
-			now = state.Last // the machine's time says nothing about simulated slots
+			now = state.Alive // the machine's time says nothing about simulated slots
 		}
 		s := statusJSON{
 			Dir: path, Organization: state.Organization, Records: state.Records, Last: state.Last,
@@ -78,6 +79,12 @@ func newStatus() *cobra.Command {
 		if state.InForce != nil {
 			s.TimeZone = state.InForce.Schedule.TimeZone
 		}
+		progress := newBar(cmd.ErrOrStderr(), "reading the period", 0)
+		s.Period, err = periodOf(cmd.Context(), path, state, store, now, progress.set)
+		progress.stop()
+		if err != nil {
+			return err
+		}
 		l := listing{header: []string{"collector", "account", "outcome", "newest", "next slot", "gaps", "missed", "overdue", "schedule"}, value: s}
 		for _, st := range s.Streams {
 			l.rows = append(l.rows, []string{
@@ -92,6 +99,11 @@ func newStatus() *cobra.Command {
 		}
 		if err := l.write(cmd.OutOrStdout(), *output); err != nil {
 			return err
+		}
+		if *output == asTable && s.Period != nil {
+			if _, err := fmt.Fprintf(cmd.OutOrStdout(), "\n%s\n", s.Period); err != nil {
+				return err
+			}
 		}
 		if *output == asTable && state.Simulated {
 			warnSimulated(cmd.ErrOrStderr())

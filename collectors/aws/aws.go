@@ -43,6 +43,10 @@ type Settings struct {
 	InFlight int      // connections to keep per host; 0: the SDK's default
 	Attempts int      // for each call; 0: as the environment says, or the SDK's default
 
+	// Recorded, when set, makes the calls of a recording again: an answer that
+	// is at hand is not waited for.
+	Recorded *Recorded
+
 	// Credentials, when set, gives the credentials of an account in place of
 	// the ambient identity and of every role, and nothing of the process's
 	// environment or shared files counts. Tests and the demo set it.
@@ -103,6 +107,10 @@ func New(ctx context.Context, s Settings) (*Estate, error) {
 	}
 	if b, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {
 		e.transport = b.GetTransport()
+	}
+	if s.Recorded != nil {
+		s.Recorded.apply(&cfg)
+		e.ambient, e.pathStyle = cfg, s.Recorded.PathStyle
 	}
 	assume := cfg.Copy()
 	assume.Region = home

@@ -95,6 +95,10 @@ func statusOf(err error) int {
 func rootMessage(err error) string {
 	for {
 		next := errors.Unwrap(err)
+		// The SDK joins the cause with what kept it from trying again.
+		if joined, ok := err.(interface{ Unwrap() []error }); ok && len(joined.Unwrap()) > 0 {
+			next = joined.Unwrap()[0]
+		}
 		if next == nil {
 			return err.Error()
 		}

@@ -8,8 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-
-	"github.com/secure-systems-lab/go-securesystemslib/dsse"
+	"strconv"
 
 	"github.com/tallystick/tallystick/evidence"
 )
@@ -51,7 +50,7 @@ func (s *Signer) Seal(st evidence.Statement) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("seal record: %w", err)
 	}
-	sig, err := s.Sign(context.Background(), dsse.PAE(evidence.PayloadType, body))
+	sig, err := s.Sign(context.Background(), preAuth(evidence.PayloadType, body))
 	if err != nil {
 		return nil, fmt.Errorf("seal record: %w", err)
 	}
@@ -63,6 +62,19 @@ func (s *Signer) Seal(st evidence.Statement) ([]byte, error) {
 	return append(out, envelopeTail...), nil
 }
 
+// preAuth gives what is signed of a record. The library that has it too reaches
+// the network package of the standard library, by way of its other encodings of
+// keys, and the auditor's verifier must not.
+// Source: github.com/secure-systems-lab/dsse, protocol.md, "Signature Definition".
+func preAuth(payloadType string, body []byte) []byte {
+	out := make([]byte, 0, len("DSSEv1 ")+len(payloadType)+len(body)+2*20+3)
+	out = append(out, "DSSEv1 "...)
+	out = strconv.AppendInt(out, int64(len(payloadType)), 10)
+	out = append(append(append(out, ' '), payloadType...), ' ')
+	out = strconv.AppendInt(out, int64(len(body)), 10)
+	return append(append(out, ' '), body...)
+}
+
 // Unseal checks the signature of a sealed record and gives the record. The
 // error is ErrMalformed or ErrSignature.
 func (v *Verifier) Unseal(envelope []byte) (evidence.Statement, error) {
@@ -70,7 +82,7 @@ func (v *Verifier) Unseal(envelope []byte) (evidence.Statement, error) {
 	if err != nil {
 		return evidence.Statement{}, err
 	}
-	if !v.note.Verify(dsse.PAE(evidence.PayloadType, body), sig) {
+	if !v.note.Verify(preAuth(evidence.PayloadType, body), sig) {
 		return evidence.Statement{}, fmt.Errorf("%w: it was not signed with the key %s, or was changed since", ErrSignature, v.vkey)
 	}
 	return decode(body)

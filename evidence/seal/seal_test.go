@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/tallystick/tallystick/evidence"
@@ -158,6 +159,17 @@ func TestEnvelopeIsDSSE(t *testing.T) {
 	pae := "DSSEv1 28 application/vnd.in-toto+json " + itoa(len(e.Payload)) + " " + string(e.Payload)
 	if !ed25519.Verify(raw[1:], []byte(pae), sig) {
 		t.Error("the signature is not over the pre-authentication encoding")
+	}
+}
+
+// TestPreAuth compares with the reference implementation.
+func TestPreAuth(t *testing.T) {
+	for _, test := range []struct{ payloadType, body string }{
+		{evidence.PayloadType, `{"a":1}`}, {"", ""}, {"http://example.com/HelloWorld", strings.Repeat("hello ", 20_000)},
+	} {
+		if got, want := preAuth(test.payloadType, []byte(test.body)), dsse.PAE(test.payloadType, []byte(test.body)); !bytes.Equal(got, want) {
+			t.Errorf("%q and %d bytes give %.60q, want %.60q", test.payloadType, len(test.body), got, want)
+		}
 	}
 }
 

@@ -116,7 +116,21 @@ func sortOf(err error) Sort {
 	return OtherFailure
 }
 
-// errorOf is the inverse of sortOf, for replay.
+// failed gives what is kept of a transport's error, and the error that the
+// client gets for it: the one that a replay of what is kept will give, so that
+// a client does and tells the same then.
+func failed(err error) (*Failure, error) {
+	if recorded, ok := errors.AsType[*ExchangeError](err); ok {
+		return &Failure{Sort: recorded.Sort, Message: safeMessage(recorded.Err)}, recorded.Err
+	}
+	f := &Failure{Sort: sortOf(err), Message: safeMessage(err)}
+	if none, ok := errors.AsType[*NoAnswerError](err); ok {
+		return f, none // not of a network: a replay has nothing that it could give
+	}
+	return f, errorOf(f)
+}
+
+// errorOf is the inverse of sortOf: an error as the network gives it.
 func errorOf(f *Failure) error {
 	switch f.Sort {
 	case ConnectionReset:
@@ -124,7 +138,7 @@ func errorOf(f *Failure) error {
 	case ConnectionRefused:
 		return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 	case NameResolution:
-		return &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: f.Message, IsNotFound: true}}
+		return &net.OpError{Op: "dial", Net: "tcp", Err: lookupError(f.Message)}
 	case TimedOut:
 		return &net.OpError{Op: "read", Net: "tcp", Err: os.ErrDeadlineExceeded}
 	case Canceled:
@@ -138,6 +152,22 @@ func errorOf(f *Failure) error {
 	case TLSFailure, OtherFailure:
 	}
 	return errors.New(f.Message)
+}
+
+// lookupError reads the text of a failed name resolution back: "dial tcp:
+// lookup HOST on SERVER: WHY". Only a name that does not exist is final.
+// Source: package net, DNSError.Error.
+func lookupError(message string) *net.DNSError {
+	e := &net.DNSError{Err: message}
+	if _, rest, ok := strings.Cut(message, "lookup "); ok {
+		if at, why, ok := strings.Cut(rest, ": "); ok {
+			e.Name, e.Server, _ = strings.Cut(at, " on ")
+			e.Err = why
+		}
+	}
+	e.IsNotFound = e.Err == "no such host"
+	e.IsTemporary = !e.IsNotFound
+	return e
 }
 
 // NoAnswerError is returned by a Replayer for a request that it has no answer

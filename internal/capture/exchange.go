@@ -63,7 +63,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 	kept := r.answered(e, resp, got)
 	if failure != nil {
-		e.Error = &Failure{Sort: sortOf(failure), Message: safeMessage(failure)}
+		e.Error, failure = failed(failure)
 	}
 	if err := r.keep(e, labelOf(labels, req), got.wire, offset); err != nil {
 		return nil, err

@@ -256,6 +256,10 @@ func (r *Replayer) Rewind() {
 	}
 }
 
+// Entries gives the recording: what a replay of it needs to know beside the
+// answers. They must not be changed.
+func (r *Replayer) Entries() []*Entry { return r.entries }
+
 // Unused names the recorded requests that were answered less often than
 // recorded, in the order of the recording.
 func (r *Replayer) Unused() []string {

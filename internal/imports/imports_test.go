@@ -36,6 +36,8 @@ var mayImport = []rule{
 	{"evidence/payload", []string{"evidence", "internal/durable"}, "bytes by digest know nothing of what they mean"},
 	{"evidence/seal", []string{"evidence", "internal/durable"}, "signing knows records, not where they are kept"},
 	{"evidence/ledger", []string{"evidence", "evidence/seal", "internal/durable"}, "the ledger keeps records and does not read them"},
+	{"evidence/sample", []string{"evidence", "evidence/payload", "evidence/period", "evidence/schedule", "internal/capture"}, "a sample is pulled with the exchanges as capture keeps them"},
+	{"evidence/bundle", []string{"evidence", "evidence/payload", "evidence/seal", "internal/durable"}, "the form of a bundle knows nothing of what was chosen for it, or whether it holds"},
 	{"evidence/...", []string{"evidence/...", "internal/durable"}, "what verifies evidence must not depend on what made it"},
 	{"checks", []string{"evidence"}, "a judgement follows from observations alone, so that an auditor can repeat it"},
 	{"checks/catalogue", nil, "the catalogue is data"},
@@ -44,6 +46,8 @@ var mayImport = []rule{
 	{"internal/capture", []string{"evidence", "collectors"}, "capture keeps exchanges of any provider"},
 	{"internal/telemetry", []string{"evidence"}, "metrics are told what happened and decide nothing"},
 	{"internal/web", nil, "pages show what they are lent"},
+	{"internal/workbook", []string{"evidence/period"}, "a workbook is tables, whatever they are about"},
+	{"internal/oscal", []string{"evidence", "evidence/period", "checks"}, "what a program reads follows from a report, not from how it was made"},
 	{"collectors", []string{"evidence"}, "what a collector is does not depend on any of them"},
 	{"collectors/...", []string{"collectors/...", "evidence", "internal/capture"}, "a collector reads and never judges, schedules or seals"},
 	{"internal/agent", []string{
@@ -62,12 +66,16 @@ var mayImport = []rule{
 var mustNotReach = []rule{
 	{"evidence", []string{"net", "os/exec", "github.com/...", "golang.org/...", "google.golang.org/..."}, "the vocabulary must build anywhere"},
 	{"evidence/...", cloud, "the auditor's half must not carry the operator's"},
+	{"evidence/bundle", []string{"net", "os/exec", "crypto/x509", "filippo.io/..."}, "the verifier opens bundles: no network, and no cipher, which the writer is lent"},
 	{"checks/...", append([]string{"net", "net/http", "os/exec", "crypto/rand", "math/rand", "math/rand/v2"}, cloud...), "a verdict must come out the same everywhere and at any time"},
 	{"config", append([]string{"net/http", "os/exec"}, cloud...), "reading a configuration must have no effect"},
 	{"internal/durable", append([]string{"net"}, cloud...), "durable writes are for local disks"},
 	{"internal/capture", cloud, "capture works beneath any SDK, so it must not need one"},
+	{"internal/workbook", append([]string{"net/http", "os/exec"}, cloud...), "writing tables must not be able to fetch what they mention"},
+	{"internal/oscal", append([]string{"net/http", "os/exec"}, cloud...), "writing a document must not be able to fetch what it mentions"},
 	{"internal/agent", cloud, "the agent must not care which provider it runs"},
-	{"cmd/tallystick-verify/...", append([]string{"os/exec"}, cloud...), "the verifier must be small and must not be able to reach a cloud"},
+	{"evidence/verify", []string{"net", "net/http", "os/exec", "crypto/x509"}, "verifying needs nothing but what is verified; crypto/x509 brings the network along"},
+	{"cmd/tallystick-verify/...", append([]string{"net", "net/http", "os/exec"}, cloud...), "the verifier must be small and must not be able to reach a network"},
 }
 
 // cloud is every SDK of a provider.

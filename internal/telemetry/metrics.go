@@ -42,6 +42,10 @@ type Metrics struct {
 
 	apiCalls *prometheus.CounterVec
 
+	periodSlots       *prometheus.GaugeVec
+	deviationsOpen    *prometheus.GaugeVec
+	deviationsOverdue *prometheus.GaugeVec
+
 	ledgerRecords *prometheus.GaugeVec
 	checkpoint    *prometheus.GaugeVec
 	token         *prometheus.GaugeVec
@@ -81,6 +85,13 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 			"Number of calls to the provider's APIs, retries not counted apart; the outcome is ok or the class of the gap that the call left.",
 			"provider", "service", "operation", "outcome"),
 
+		periodSlots: gauge("period_slots",
+			"Number of slots of the observation period that were due by now, by how they ended: sealed, late, partial, failed, missed, open.", with(stream, "state")...),
+		deviationsOpen: gauge("deviations_open",
+			"Number of resources that fail the check and did not pass since.", check...),
+		deviationsOverdue: gauge("deviations_overdue",
+			"Number of those that fail for longer than the limit for the severity of the control.", check...),
+
 		ledgerRecords: gauge("ledger_records",
 			"Number of records that the ledger's published checkpoint covers."),
 		checkpoint: gauge("checkpoint_timestamp_seconds",
@@ -108,7 +119,7 @@ func (m *Metrics) vectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.checkResources, m.drift,
 		m.lastCompleted, m.runDuration, m.schedulePeriod, m.nextSlot, m.gaps, m.runs, m.slotsMissed,
-		m.apiCalls,
+		m.apiCalls, m.periodSlots, m.deviationsOpen, m.deviationsOverdue,
 		m.ledgerRecords, m.checkpoint, m.token, m.clockOffset, m.configReload, m.buildInfo,
 	}
 }

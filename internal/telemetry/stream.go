@@ -101,6 +101,7 @@ func (m *Metrics) partials() []interface {
 	}{
 		m.checkResources, m.drift,
 		m.lastCompleted, m.runDuration, m.schedulePeriod, m.nextSlot, m.gaps, m.runs, m.slotsMissed,
+		m.periodSlots, m.deviationsOpen, m.deviationsOverdue,
 	}
 }
 

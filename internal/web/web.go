@@ -1,9 +1,11 @@
-// Package web serves the agent's pages over HTTP: /metrics, /healthz and
-// /readyz.
+// Package web serves the agent's pages over HTTP: /metrics, /healthz, /readyz
+// and, on a loopback listener, the report of the period.
 //
-// It promises to answer these three, in bounded time, and nothing else. They
-// show no evidence and take no input, so they need no authentication. It does
-// not serve verdicts, records or payloads.
+// It promises to answer these in bounded time, and nothing else. The first
+// three show no evidence and take no input, so they need no authentication.
+// The report does show evidence: it is only given to a client on this machine
+// that asks for this machine by name, so that no page of another site can have
+// it read through a browser.
 package web
 
 import (
@@ -14,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -40,6 +43,10 @@ type Server struct {
 	// every series is back. Its error is shown to whoever asks, so it must
 	// not hold anything confidential. It is called from several goroutines.
 	Ready func() error
+
+	// Report, when set, answers for everything else. It is only asked on a
+	// loopback listener.
+	Report http.Handler
 
 	Log *zap.Logger
 }
@@ -70,7 +77,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
 	}
 	srv := &http.Server{
-		Handler:           s.Handler(),
+		Handler:           s.handler(ln.Addr()),
 		ReadHeaderTimeout: readTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -99,8 +106,11 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	return nil
 }
 
-// Handler gives the handler that Run serves.
-func (s *Server) Handler() http.Handler {
+// Handler gives the handler that Run serves on a listener that is not of
+// loopback.
+func (s *Server) Handler() http.Handler { return s.handler(nil) }
+
+func (s *Server) handler(on net.Addr) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{
 		ErrorLog:            errorLog{s.Log},
@@ -117,10 +127,36 @@ func (s *Server) Handler() http.Handler {
 		}
 		answer(w, http.StatusOK, "ready")
 	})
+	if s.Report != nil {
+		mux.Handle("/", s.local(on))
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
 		mux.ServeHTTP(w, r)
+	})
+}
+
+// local gives the report to those who may have it.
+func (s *Server) local(on net.Addr) http.Handler {
+	loopback := false
+	if a, ok := on.(*net.TCPAddr); ok {
+		loopback = a.IP.IsLoopback()
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, err := net.SplitHostPort(r.Host)
+		if err != nil {
+			host = r.Host
+		}
+		ip := net.ParseIP(strings.Trim(host, "[]"))
+		switch {
+		case !loopback:
+			answer(w, http.StatusForbidden, "the report is only shown on a loopback address: set http.listen to 127.0.0.1:8480, or make a bundle with tallystick export")
+		case host != "localhost" && (ip == nil || !ip.IsLoopback()):
+			answer(w, http.StatusForbidden, "the report is only shown under the name localhost")
+		default:
+			s.Report.ServeHTTP(w, r)
+		}
 	})
 }
 

@@ -1,0 +1,104 @@
+package replay
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/tallystick/tallystick/collectors"
+	"github.com/tallystick/tallystick/evidence"
+	"github.com/tallystick/tallystick/evidence/payload"
+	"github.com/tallystick/tallystick/internal/capture"
+)
+
+// Recording is what a run record and its exchanges say of how its calls came
+// to be what they are.
+type Recording struct {
+	evidence.Task
+	Principal string
+	// Regions are those that the collector was told to look at, sorted. When
+	// it was told to look at every enabled one, they are those.
+	Regions  []string
+	Attempts int      // the most that were made for one call
+	Hosts    []string // that answered, sorted
+}
+
+// Collector is a collector made for one recording. A nil Collector is one that
+// this version of the program does not have.
+type Collector struct {
+	collectors.Collector
+	Describe func(*http.Request) capture.Labels
+}
+
+// recording is the exchanges of one run, opened.
+type recording struct {
+	Recording
+	replayer *capture.Replayer
+	entries  map[string]*capture.Entry // by id
+	hosts    map[[2]string][]*url.URL  // by service and region: scheme and host, distinct
+}
+
+// openRecording reads the exchanges of a run.
+func openRecording(store *payload.Store, r *evidence.Run, s evidence.Statement, sensitive []string, describe func(*http.Request) capture.Labels) (_ *recording, err error) {
+	var files []io.Reader
+	for n := 1; ; n++ {
+		name := fmt.Sprintf(evidence.PayloadExchanges, n)
+		d, ok := s.Payload(name)
+		if !ok {
+			break
+		}
+		f, err := store.Open(d)
+		if err != nil {
+			return nil, absent(name, err)
+		}
+		defer func() { _ = f.Close() }() // read-only, and its digest was checked at its end
+		files = append(files, f)
+	}
+	out := &recording{entries: make(map[string]*capture.Entry), hosts: make(map[[2]string][]*url.URL)}
+	if out.replayer, err = capture.OpenReplay(capture.ReplayOptions{Describe: describe, Sensitive: sensitive}, files...); err != nil {
+		return nil, err
+	}
+	out.Task, out.Principal, out.Regions, out.Attempts = r.Task, r.Principal, slices.Clone(r.Regions), 1
+	for _, e := range out.replayer.Entries() {
+		out.entries[e.ID] = e
+		out.Attempts = max(out.Attempts, e.Attempt)
+		u, err := hostOf(e.Request.URL)
+		if err != nil {
+			return nil, fmt.Errorf("exchange %s: %w", e.ID, err)
+		}
+		at := [2]string{e.Service, e.Region}
+		if !slices.ContainsFunc(out.hosts[at], func(have *url.URL) bool { return *have == *u }) {
+			out.hosts[at] = append(out.hosts[at], u)
+		}
+		out.Hosts = append(out.Hosts, u.Host)
+	}
+	slices.Sort(out.Hosts)
+	out.Hosts = slices.Compact(out.Hosts)
+	return out, nil
+}
+
+// regions gives those that a collector was told to look at: those that it
+// looked at, and those that it found disabled.
+func (p *performer) regions(r *evidence.Run, s evidence.Statement) ([]string, error) {
+	regions := slices.Clone(r.Regions)
+	d, ok := s.Payload(evidence.PayloadGaps)
+	if !ok {
+		return regions, nil
+	}
+	f, err := p.store.Open(d)
+	if err != nil {
+		return nil, absent(evidence.PayloadGaps, err)
+	}
+	gaps := newComparison(evidence.PayloadGaps, f, func(gap, _ *line) {
+		if gap.Class == evidence.Disabled && gap.Region != "" && gap.Resource == "" && gap.Field == "" {
+			regions = append(regions, gap.Region)
+		}
+	})
+	if _, _, err := gaps.Commit(); err != nil {
+		return nil, err
+	}
+	slices.Sort(regions)
+	return slices.Compact(regions), nil
+}
