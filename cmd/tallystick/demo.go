@@ -108,7 +108,7 @@ func (d *demo) prepare(dir string) error {
 	if err := seal.WriteKey(keyPath, skey); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(d.dir, "tallystick.yaml"), []byte(demoConfig), 0o644); err != nil { //nolint:gosec // it holds no secret
+	if err := os.WriteFile(d.configFile(), []byte(demoConfig), 0o644); err != nil { //nolint:gosec // it holds no secret
 		return err
 	}
 	d.signer, err = seal.LoadKey(keyPath)
@@ -121,6 +121,7 @@ func exists(path string) bool {
 }
 
 func (d *demo) evidenceDir() string { return filepath.Join(d.dir, "evidence") }
+func (d *demo) configFile() string  { return filepath.Join(d.dir, "tallystick.yaml") }
 
 // run does the days, prints what came of them, and serves if listen is set.
 func (d *demo) run(ctx context.Context, listen string) error {
@@ -159,7 +160,7 @@ func (d *demo) run(ctx context.Context, listen string) error {
 }
 
 func (d *demo) wire(ctx context.Context, clock agent.Clock, registry *prometheus.Registry) (agent.Options, error) {
-	file, err := config.Load(filepath.Join(d.dir, "tallystick.yaml"), config.Known{})
+	file, err := config.Load(d.configFile(), config.Known{})
 	if err != nil {
 		return agent.Options{}, err
 	}
@@ -236,7 +237,9 @@ Next, try:
   %s verify %s --key '%s'
   %s results --dir %s
   %s status --dir %s
-`, d.tasks, state.Records, d.evidenceDir(), me, d.evidenceDir(), d.signer.VerifierKey(), me, d.evidenceDir(), me, d.evidenceDir())
+  %s export -c %s --out bundle    and open bundle/index.html, as an auditor would
+`, d.tasks, state.Records, d.evidenceDir(), me, d.evidenceDir(), d.signer.VerifierKey(), me, d.evidenceDir(), me, d.evidenceDir(),
+		me, d.configFile())
 	return nil
 }
 

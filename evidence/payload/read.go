@@ -85,13 +85,14 @@ func (r *reader) Read(p []byte) (int, error) {
 // headerAsWritten checks what a decoder leaves free, so that no bit of a file
 // can be changed unnoticed: the unused bit of the frame header descriptor, and
 // the window, which may be larger than needed. The encoder writes no window
-// for what it has at once, the least one for up to a kilobyte, and ours
-// otherwise. Source: RFC 8878 section 3.1.1.1.
+// for what it has at once, the least one that is larger for up to a kilobyte,
+// and ours otherwise. Source: RFC 8878 section 3.1.1.1.
 func (r *reader) headerAsWritten() bool {
 	const (
 		unused        = 1 << 4
 		singleSegment = 1 << 5
 		minWindow     = 0 << 3  // 2^10 bytes
+		nextWindow    = 1 << 3  // 2^11 bytes
 		ourWindow     = 10 << 3 // 2^20 bytes: windowSize
 	)
 	var head [6]byte
@@ -99,8 +100,11 @@ func (r *reader) headerAsWritten() bool {
 		return false
 	}
 	window := byte(ourWindow)
-	if 0 < r.size && r.size <= 1<<10 {
+	switch {
+	case 0 < r.size && r.size < 1<<10:
 		window = minWindow
+	case r.size == 1<<10:
+		window = nextWindow
 	}
 	return head[4]&unused == 0 && (head[4]&singleSegment != 0 || head[5] == window)
 }

@@ -62,3 +62,34 @@ func BenchmarkRead(b *testing.B) {
 		}
 	}
 }
+
+// The encoder writes the header in another way at each of these lengths.
+func TestLengths(t *testing.T) {
+	s, _ := store(t)
+	for _, edge := range []int{1, 1 << 8, 1 << 10, 1 << 11, 1 << 16, 1<<16 + 1<<8, windowSize} {
+		for n := edge - 1; n <= edge+1; n++ {
+			for _, data := range [][]byte{bytes.Repeat([]byte("a line of text\n"), n/15+1)[:n], noise(n)} {
+				d, err := s.Put(data)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, err := s.ReadAll(d, 1<<30); err != nil || !bytes.Equal(got, data) {
+					t.Errorf("%d bytes: %v", n, err)
+				}
+			}
+		}
+	}
+}
+
+// noise gives bytes that do not compress.
+func noise(n int) []byte {
+	data := make([]byte, n)
+	x := uint32(1)
+	for i := range data {
+		x ^= x << 13
+		x ^= x >> 17
+		x ^= x << 5
+		data[i] = byte(x)
+	}
+	return data
+}

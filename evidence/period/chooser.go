@@ -28,6 +28,7 @@ type Chooser struct {
 	opening []uint64 // Configurations from the one in force at the begin on
 	chosen  []uint64 // in order
 	carried map[uint64]bool
+	begun   bool // a Configuration of the window was taken
 
 	newest map[evidence.Stream]uint64
 	judged map[judgeKey]uint64
@@ -66,13 +67,15 @@ func (c *Chooser) takes(e evidence.Entry) bool {
 		if !p.At.Before(c.w.To) {
 			return false
 		}
-		if c.w.AsOf || p.At.Before(c.w.From) {
+		// After the first of the window all are of it, whatever the clock says.
+		if c.w.AsOf || p.At.Before(c.w.From) && !c.begun {
 			if p.Event != evidence.EventManual {
 				c.opening = c.opening[:0]
 			}
 			c.opening = append(c.opening, e.Index)
 			return false // told by Indexes
 		}
+		c.begun = true
 		return true
 	case *evidence.Run:
 		if p.Slot.Before(c.w.To) {

@@ -1,6 +1,7 @@
 package period
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -17,7 +18,7 @@ func (d *differ) configured(index uint64, old, now *configured) error {
 		c.At, c.Record = now.At, index
 		return d.emit(c)
 	}
-	if err := say(Change{What: ChangeAgent, Subject: now.Event, To: quoted(now.Agent.Version)}); err != nil {
+	if err := say(Change{What: ChangeAgent, Subject: now.Event, To: encoded(now.Agent.Version)}); err != nil {
 		return err
 	}
 	if old == nil {
@@ -35,16 +36,14 @@ func (d *differ) configured(index uint64, old, now *configured) error {
 	add(ChangeConfig, "organization", "", old.Organization, now.Organization)
 	add(ChangeConfig, "period", "start", old.PeriodStart, now.PeriodStart)
 	add(ChangeConfig, "period", "end", old.PeriodEnd, now.PeriodEnd)
-	for _, severity := range slices.Sorted(maps.Keys(merged(old.limits, now.limits))) {
+	for _, severity := range slices.Sorted(maps.Keys(union(old.limits, now.limits))) {
 		add(ChangeParameter, "remediation_days", severity, present(old.limits, severity), present(now.limits, severity))
 	}
 	add(ChangeSchedule, "time_zone", "", old.schedule.TimeZone, now.schedule.TimeZone)
 	d.schedules(old, now, add)
 	d.scopes(old, now, add)
 	changes = append(changes, catalogueChanges(old.catalogue, now.catalogue)...)
-	if len(changes) == 0 || old.file != now.file {
-		add(ChangeConfig, "configuration.yaml", "sha256", old.file, now.file)
-	}
+	add(ChangeConfig, "configuration.yaml", "sha256", old.file, now.file)
 	for _, c := range changes {
 		if now.Event == evidence.EventManual {
 			c.Reason = strings.TrimPrefix(c.Reason+"; for a run by hand: the schedule in force stays what it was", "; ")
@@ -58,15 +57,6 @@ func (d *differ) configured(index uint64, old, now *configured) error {
 
 func (d *differ) stopped(e evidence.Entry, p *evidence.Stop) error {
 	return d.emit(Change{What: ChangeAgent, At: p.At, Subject: "stopped", Reason: p.Reason, Record: e.Index})
-}
-
-func merged(a, b map[string]int) map[string]int {
-	out := maps.Clone(a)
-	if out == nil {
-		out = map[string]int{}
-	}
-	maps.Copy(out, b)
-	return out
 }
 
 func present(m map[string]int, key string) any {
@@ -90,34 +80,35 @@ func encoded(v any) string {
 			return ""
 		}
 	}
-	raw, err := json.Marshal(v)
-	if err != nil {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false) // a rule is full of < and &
+	if err := encoder.Encode(v); err != nil {
 		return fmt.Sprint(v)
 	}
-	return string(raw)
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 func (d *differ) schedules(old, now *configured, add func(what, subject, field string, was, is any)) {
-	expressions := func(s evidence.Schedule) map[string]string {
-		out := map[string]string{}
+	byName := func(s evidence.Schedule) map[string]evidence.CollectorSchedule {
+		out := map[string]evidence.CollectorSchedule{}
 		for _, c := range s.Collectors {
-			out[c.Collector] = c.Schedule
+			out[c.Collector] = c
 		}
 		return out
 	}
-	was, is := expressions(old.schedule), expressions(now.schedule)
-	both := maps.Clone(was)
-	maps.Copy(both, is)
-	for _, collector := range slices.Sorted(maps.Keys(both)) {
+	was, is := byName(old.schedule), byName(now.schedule)
+	for _, collector := range slices.Sorted(maps.Keys(union(was, is))) {
 		a, before := was[collector]
 		b, after := is[collector]
 		switch {
 		case before && after:
-			add(ChangeSchedule, collector, "schedule", a, b)
+			add(ChangeSchedule, collector, "schedule", a.Schedule, b.Schedule)
+			add(ChangeScope, collector, "kinds", a.Kinds, b.Kinds)
 		case before:
-			add(ChangeScope, collector, "collector", a, nil)
+			add(ChangeScope, collector, "collector", a.Schedule, nil)
 		default:
-			add(ChangeScope, collector, "collector", nil, b)
+			add(ChangeScope, collector, "collector", nil, b.Schedule)
 		}
 	}
 }
@@ -162,11 +153,14 @@ func catalogueChanges(old, now *catalogue) []Change {
 func partChanges(subject string, was, is map[string]any) []Change {
 	var out []Change
 	a, b := object(was["parameters"]), object(is["parameters"])
-	for _, name := range slices.Sorted(maps.Keys(union(raws(a), raws(b)))) {
+	for _, name := range slices.Sorted(maps.Keys(union(a, b))) {
 		p, q := object(a[name]), object(b[name])
 		from, to := encoded(effective(p)), encoded(effective(q))
 		if from == to && encoded(p) == encoded(q) {
 			continue
+		}
+		if from == to { // of the value's, by whom and why, or of what it overrides
+			from, to = encoded(a[name]), encoded(b[name])
 		}
 		c := Change{What: ChangeParameter, Subject: subject, Field: name, From: from, To: to}
 		if o := object(q["override"]); o != nil {
@@ -174,7 +168,7 @@ func partChanges(subject string, was, is map[string]any) []Change {
 		}
 		out = append(out, c)
 	}
-	for _, field := range slices.Sorted(maps.Keys(union(raws(was), raws(is)))) {
+	for _, field := range slices.Sorted(maps.Keys(union(was, is))) {
 		if from, to := encoded(was[field]), encoded(is[field]); field != "parameters" && from != to {
 			out = append(out, Change{What: ChangeCatalogue, Subject: subject, Field: field, From: from, To: to})
 		}
@@ -200,13 +194,5 @@ func effective(p map[string]any) any {
 	return p["default"]
 }
 
-func raws(m map[string]any) map[string]json.RawMessage {
-	out := make(map[string]json.RawMessage, len(m))
-	for k := range m {
-		out[k] = nil
-	}
-	return out
-}
-
-// Number gives a count as a cell.
+// number gives a count as a cell.
 func number[N ~int | ~int64 | ~uint64](n N) string { return strconv.FormatInt(int64(n), 10) }

@@ -2,6 +2,7 @@ package period
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -11,6 +12,9 @@ import (
 // Report gives what was taken in so far. Slots from end on are not due yet; a
 // report of a whole window has its end. The fold may go on after it.
 func (f *Fold) Report(end time.Time) (*Report, error) {
+	if len(f.days) == 0 {
+		return nil, errEmpty
+	}
 	end = min2(end, f.w.To)
 	r := f.report
 	r.Binaries, r.Samples = slices.Clone(r.Binaries), slices.Clone(r.Samples)
@@ -33,7 +37,9 @@ func (f *Fold) Report(end time.Time) (*Report, error) {
 	r.Streams, r.Holes = c.sorted()
 	r.Deviations, r.Unknowns = f.tracker.finish(end)
 	for _, j := range f.judgements {
-		r.Judgements = append(r.Judgements, *j)
+		if !f.w.AsOf || f.judges(j) {
+			r.Judgements = append(r.Judgements, *j)
+		}
 	}
 	slices.SortFunc(r.Judgements, func(a, b Judgement) int {
 		return cmp.Or(cmp.Compare(a.Control, b.Control), cmp.Compare(a.Check, b.Check), cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.Account, b.Account))
@@ -60,17 +66,38 @@ func (r *Report) cut(end time.Time) {
 	}
 }
 
-// controls fills in the controls of the newest catalogue, and those of earlier
-// ones that were tested in the window.
+// judges says whether the configuration in force still has the check in the
+// scope.
+func (f *Fold) judges(j *Judgement) bool {
+	if len(f.forces) == 0 {
+		return true
+	}
+	of := f.forces[len(f.forces)-1]
+	_, ok := of.catalogue.checks[j.Check]
+	return ok && of.hasScope(j.Scope)
+}
+
+// controls fills in the controls of the newest catalogue, and the controls and
+// checks of earlier ones of the window: withdrawing a check does not make what
+// it said unsaid.
 func (f *Fold) controls(r *Report) {
-	known := map[string]Control{}
+	known, owned := map[string]Control{}, map[string]map[string]Check{} // by control
+	owner := map[string]string{}                                        // control, by check
 	for _, of := range f.forces {
 		r.Catalogue = of.catalogue.digest
 		for _, control := range of.catalogue.controls {
 			known[control.ID] = control
+			if owned[control.ID] == nil {
+				owned[control.ID] = map[string]Check{}
+			}
+			for _, check := range control.Checks {
+				delete(owned[owner[check.ID]], check.ID)
+				owner[check.ID], owned[control.ID][check.ID] = control.ID, check
+			}
 		}
 	}
 	for id, control := range known {
+		control.Checks = slices.SortedFunc(maps.Values(owned[id]), func(a, b Check) int { return cmp.Compare(a.ID, b.ID) })
 		c := ControlCoverage{Control: control, Days: f.cells[id], Streams: []int{}}
 		if c.Days == nil {
 			c.Days = make([]Cell, len(f.days))

@@ -107,7 +107,7 @@ func (r *Report) index() Table {
 			add(c.ID, "Population and result of: "+check.Title, PopulationTable(check.ID))
 		}
 	}
-	add("", "Size of every population on every day", "population-sizes")
+	add("", "Size of every population when it was listed last", "population-sizes")
 	add("", "Samples that were drawn, with seed and method", "samples")
 	return Table{
 		Name: "index", Title: "Request list", About: "A row is something that an auditor asks for, with the table that answers it.",

@@ -234,7 +234,9 @@ func TestDishonestBundle(t *testing.T) {
 		{"another window signed", said(func(x *evidence.Export) { x.To = x.To.AddDate(0, 0, 1) }), []string{"statement statement/export"}},
 		{"other controls signed", said(func(x *evidence.Export) { x.Controls = []string{"storage"} }), []string{"statement statement/export"}},
 		{"another root signed", said(func(x *evidence.Export) { x.TreeRoot = "x" }), []string{"statement statement/export"}},
-		{"other counts signed", said(func(x *evidence.Export) { x.Files++; x.Bytes++; x.Records++ }), []string{"statement statement/export"}},
+		{"another number of files signed", said(func(x *evidence.Export) { x.Files++ }), []string{"statement statement/export"}},
+		{"another size of the files signed", said(func(x *evidence.Export) { x.Bytes++ }), []string{"statement statement/export"}},
+		{"another number of records signed", said(func(x *evidence.Export) { x.Records++ }), []string{"statement statement/export"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			e.t = t

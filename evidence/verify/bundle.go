@@ -146,13 +146,14 @@ const batchSize = 256 // records
 // readExtract goes through the records in order, once.
 func (c *check) readExtract(ctx context.Context) error {
 	b := c.bundle
-	var err error
-	if b.proof, err = b.Proof(); err != nil {
+	if p, err := b.Proof(); err == nil {
+		b.proof = p
+	} else {
 		c.problem(KindProof, bundle.ProofFile, "%v", err)
-		return nil //nolint:nilerr // what is wrong is in the report
+		return ctx.Err()
 	}
 	var broken error
-	err = c.openBatches(ctx, func(yield func(*batch) bool) { broken = b.batches(yield) }, func(part *batch) {
+	err := c.openBatches(ctx, func(yield func(*batch) bool) { broken = b.batches(yield) }, func(part *batch) {
 		for i := range part.records {
 			r := &part.records[i]
 			b.leaves = append(b.leaves, r.leaf)
@@ -165,11 +166,11 @@ func (c *check) readExtract(ctx context.Context) error {
 		return err
 	}
 	c.Records = uint64(len(b.leaves))
-	if broken != nil {
+	if broken == nil {
+		c.computeRoot()
+	} else {
 		c.problem(KindRecord, recordsPlace, "%v", broken)
-		return nil
 	}
-	c.computeRoot()
 	return nil
 }
 

@@ -144,7 +144,7 @@ func TestExtractRules(t *testing.T) {
 // TestPrefix compares with trees over all of the records.
 func TestPrefix(t *testing.T) {
 	const seed = 7
-	random := rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // G404: a test that can be repeated
+	random := rand.New(rand.NewPCG(seed, seed))
 	leaf := func(i uint64) []byte { return rfc6962.DefaultHasher.HashLeaf([]byte{byte(i)}) }
 	for range 300 {
 		var b bundleCheck

@@ -159,10 +159,8 @@ func (c *check) sayNotBundle() {
 	c.notProven("That the pages, the workbook and the OSCAL file say what the records say: they are as they were when the bundle was signed, and nothing more was looked at.")
 	c.notProven("That every assessment, sample and earlier export of the window is there: these are not numbered as tasks are.")
 	if n := x.unjudged(c.rules); n > 0 {
-		c.notProven("What %d of the %d runs say about the checks: no assessment in the bundle used them.", n, c.Types[evidenceRun])
+		c.notProven("What %d of the %d runs mean for the checks: no assessment in the bundle used them. Either no check reads what they hold, or an assessment is missing.", n, len(c.rules.runs))
 	}
 }
-
-const evidenceRun = "run" // of Report.Types
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -1,23 +1,29 @@
-// Package verify checks a data directory without trusting whoever wrote it.
+// Package verify checks a data directory or a bundle without trusting whoever
+// made it.
 //
 // It promises: when a Report is OK, the records in the directory are exactly
 // those that the checkpoint, signed with the key, commits to; each was signed
 // with that key; each payload that they name is there with the bytes that they
 // name; no stream has a hole in its sequence; and each slot that the recorded
-// schedules made due is accounted for, up to the open tail. Every problem
-// names its place.
+// schedules made due is accounted for, up to the open tail. Of a bundle it
+// promises the same within its window, and that every file is the one that the
+// signed statement is about, that nothing is in it that does not belong to the
+// window, and that its tables are what the records give. Every problem names its
+// place, and the report says what was shown and what cannot be shown.
 //
-// It does not judge the evidence, does not use the network, writes nothing,
-// and shares no code with the package that writes ledgers. It cannot tell
-// that a whole directory was replaced by an older copy, or written anew by the
-// holder of the key: compare against a checkpoint kept by someone else
-// (Options.Checkpoint), and a key handed over at the start (Options.Key).
+// It does not judge the evidence, does not use the network, writes nothing but
+// temporary files that it removes, and shares no code with the package that
+// writes ledgers. It cannot tell that a whole directory was replaced by an older
+// copy, or that the past was written anew by the holder of the key: compare
+// against checkpoints kept by someone else (Options.Checkpoints), and a key
+// handed over at the start (Options.Key). Assessments, samples and exports are
+// not numbered, so that one of them that is left out of a bundle leaves no hole.
 //
 // A directory in which an agent is at work can be verified: what it adds
-// meanwhile is not looked at.
+// meanwhile is not looked at. A bundle must not change meanwhile.
 //
-// Limits: memory grows by about 300 bytes a record and 100 a payload. Nothing
-// binds the name of the lock's holder in the lock file.
+// Limits: memory grows by about 300 bytes a record, 100 a payload and 200 a file
+// of a bundle. Nothing binds the name of the lock's holder in the lock file.
 package verify
 
 import (

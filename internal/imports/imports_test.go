@@ -46,6 +46,7 @@ var mayImport = []rule{
 	{"internal/capture", []string{"evidence", "collectors"}, "capture keeps exchanges of any provider"},
 	{"internal/telemetry", []string{"evidence"}, "metrics are told what happened and decide nothing"},
 	{"internal/web", nil, "pages show what they are lent"},
+	{"internal/pages", []string{"evidence/...", "checks", "internal/capture"}, "the auditor's pages show evidence, whoever made it and wherever it lies"},
 	{"internal/workbook", []string{"evidence/period"}, "a workbook is tables, whatever they are about"},
 	{"internal/oscal", []string{"evidence", "evidence/period", "checks"}, "what a program reads follows from a report, not from how it was made"},
 	{"collectors", []string{"evidence"}, "what a collector is does not depend on any of them"},
@@ -73,7 +74,9 @@ var mustNotReach = []rule{
 	{"internal/capture", cloud, "capture works beneath any SDK, so it must not need one"},
 	{"internal/workbook", append([]string{"net/http", "os/exec"}, cloud...), "writing tables must not be able to fetch what they mention"},
 	{"internal/oscal", append([]string{"net/http", "os/exec"}, cloud...), "writing a document must not be able to fetch what it mentions"},
+	{"internal/pages", cloud, "what an auditor reads needs no cloud"},
 	{"internal/agent", cloud, "the agent must not care which provider it runs"},
+	{"internal/replay", cloud, "what is performed again is handed to it, and nothing of it may call anybody"},
 	{"evidence/verify", []string{"net", "net/http", "os/exec", "crypto/x509"}, "verifying needs nothing but what is verified; crypto/x509 brings the network along"},
 	{"cmd/tallystick-verify/...", append([]string{"net", "net/http", "os/exec"}, cloud...), "the verifier must be small and must not be able to reach a network"},
 }

@@ -10,9 +10,9 @@ import (
 	"github.com/tallystick/tallystick/evidence/period"
 )
 
-// daysOnPage is how many days of the calendar go on a page before it is split
-// by quarters.
-const daysOnPage = 100
+// cellsOnPage is about how many cells of the calendar go on a page, in whole
+// months: a browser keeps some seven nodes for each.
+const cellsOnPage = 2000
 
 // month is the days of one calendar month, by their number in Report.Days.
 type month struct {
@@ -45,10 +45,7 @@ func dayOfMonth(d period.Day) int {
 // calendars is the calendar, split when it is long.
 func (s *Site) calendars() section {
 	all := months(s.r.Days)
-	size := max(1, len(all))
-	if len(s.r.Days) > daysOnPage {
-		size = 3
-	}
+	size := max(1, cellsOnPage/(31*max(1, len(s.r.Controls))))
 	pages := pagesFor(len(all), size)
 	return section{name: calendarName, pages: pages, render: func(_ context.Context, only int, out func(int, templ.Component) error) error {
 		for page := 1; page <= pages; page++ {
@@ -56,7 +53,7 @@ func (s *Site) calendars() section {
 				continue
 			}
 			part := all[min(len(all), (page-1)*size):min(len(all), page*size)]
-			if err := out(page, s.calendarPage(page, pages, part)); err != nil {
+			if err := out(page, s.calendarPage(page, pages, part)); err != nil { //nolint:contextcheck // a component takes its context when it is rendered.
 				return err
 			}
 		}

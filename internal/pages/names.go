@@ -49,7 +49,7 @@ func deviationAnchor(d *period.Deviation) string { return "d-" + slug(d.ID) }
 
 // deviationLink is the page and place of the deviation with that number, from 0.
 func deviationLink(number int, d *period.Deviation) string {
-	return numbered("deviations")(number/rowsOnPage+1) + "#" + deviationAnchor(d)
+	return numbered("deviations")(number/entriesOnPage+1) + "#" + deviationAnchor(d)
 }
 
 // payloadPath is where the original of a payload lies in a bundle.

@@ -129,7 +129,7 @@ func (s *Site) Write(ctx context.Context, create func(name string) (io.WriteClos
 	if err != nil {
 		return err
 	}
-	for _, sec := range s.sections(ix) {
+	for _, sec := range s.sections(ix) { //nolint:contextcheck // a component takes its context when it is rendered.
 		err := sec.render(ctx, 0, func(page int, c templ.Component) error {
 			return write(create, sec.name(page), func(w io.Writer) error { return c.Render(ctx, w) })
 		})

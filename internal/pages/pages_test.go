@@ -140,9 +140,9 @@ func TestLinksResolve(t *testing.T) {
 			t.Errorf("a link leaves for %s, which is no documentation of a check", link)
 		}
 	}
-	// 1,010 buckets in two accounts, 500 on a page.
+	// 1,010 buckets and 1,000, 500 on a page.
 	if _, ok := files["population/aws-s3-encryption-default--5.html"]; !ok {
-		t.Error("the population of 2,020 is not on 5 pages")
+		t.Error("the population of 2,010 is not on 5 pages")
 	}
 }
 
@@ -189,7 +189,7 @@ func TestNotOccurredIsNoPass(t *testing.T) {
 	}
 	files := write(t, p.in)
 	index := files["index.html"]
-	row := regexp.MustCompile(`(?s)<tr>\s*<th scope="row"><a href="controls/` + neverOccurred + `.html">.*?</tr>`).FindAllString(index, -1)
+	row := regexp.MustCompile(`(?s)<tr>\s*<th scope="row"><a href="controls/`+neverOccurred+`.html">.*?</tr>`).FindAllString(index, -1)
 	if len(row) != 2 {
 		t.Fatalf("%d rows, want the matrix and the strip", len(row))
 	}

@@ -152,8 +152,7 @@ func (s *Site) readVerdicts(ctx context.Context, check string) iter.Seq2[evidenc
 	return func(yield func(evidence.Verdict, error) bool) {
 		for _, j := range s.judgements(check) {
 			for line, err := range s.lines(ctx, j.Verdicts) {
-				var gone *absentError
-				if errors.As(err, &gone) {
+				if _, ok := errors.AsType[*absentError](err); ok {
 					break
 				}
 				var v evidence.Verdict
@@ -182,8 +181,7 @@ func (s *Site) readVerdicts(ctx context.Context, check string) iter.Seq2[evidenc
 func present[T any](rows iter.Seq2[T, error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for row, err := range rows {
-			var gone *absentError
-			if errors.As(err, &gone) {
+			if _, ok := errors.AsType[*absentError](err); ok {
 				continue
 			}
 			if !yield(row, err) {

@@ -13,7 +13,8 @@ import (
 
 // How much goes on a page, so that a browser stays quick whatever the estate.
 const (
-	rowsOnPage      = 500
+	rowsOnPage      = 500 // of a population
+	entriesOnPage   = 250 // of the lists, whose rows are taller
 	observedOnPage  = 100
 	exchangesOnPage = 50
 	bytesOnPage     = 512 << 10 // of bodies
@@ -85,13 +86,13 @@ func listed[T any](base string, rows iter.Seq[T], total int, make func(pager, []
 	}, total, make)
 }
 
-// paged is a section of rowsOnPage rows a page. There is a page even when there
+// paged is a section of entriesOnPage rows a page. There is a page even when there
 // are no rows. total is how many rows there are.
 func paged[T any](base string, rows iter.Seq2[T, error], total int, make func(pager, []T) templ.Component) section {
-	pages := pagesFor(total, rowsOnPage)
+	pages := pagesFor(total, entriesOnPage)
 	name := numbered(base)
 	return section{name: name, pages: pages, render: func(ctx context.Context, only int, out func(int, templ.Component) error) error {
-		err := split(ctx, rows, splitter{rows: rowsOnPage}, only, nil, func(page, first int, rows []T) error {
+		err := split(ctx, rows, splitter{rows: entriesOnPage}, only, nil, func(page, first int, rows []T) error {
 			return out(page, make(pager{page, pages, total, first, name}, rows))
 		})
 		if err != nil {

@@ -40,7 +40,7 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			kind = "text/javascript; charset=utf-8"
 		}
 		h.Set("Content-Type", kind)
-		_, _ = w.Write(data) // the reader may have gone
+		_, _ = w.Write(data) //nolint:gosec // G705: an embedded file. The reader may have gone.
 		return
 	}
 	page, found, err := s.page(r, name)
@@ -51,7 +51,7 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "there is no such page; go to index.html", http.StatusNotFound)
 	default:
 		h.Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = w.Write(page) // the reader may have gone
+		_, _ = w.Write(page) //nolint:gosec // G705: templ has escaped it. The reader may have gone.
 	}
 }
 
@@ -61,13 +61,13 @@ func (s *Site) page(r *http.Request, name string) (html []byte, found bool, err 
 	if err != nil {
 		return nil, false, err
 	}
-	for _, sec := range s.sections(ix) {
+	for _, sec := range s.sections(ix) { //nolint:contextcheck // a component takes its context when it is rendered.
 		for p := 1; p <= sec.pages; p++ {
 			if sec.name(p) != name {
 				continue
 			}
 			var b bytes.Buffer
-			err := sec.render(r.Context(), p, func(_ int, c templ.Component) error { return c.Render(r.Context(), &b) })
+			err := sec.render(r.Context(), p, func(_ int, c templ.Component) error { return c.Render(r.Context(), &b) }) //nolint:contextcheck // a component takes its context when it is rendered.
 			return b.Bytes(), true, err
 		}
 	}

@@ -31,7 +31,7 @@ func (s *Site) population(ix *index, control *period.ControlCoverage, check *per
 	}
 	name := populationName(check.ID)
 	return section{name: name, pages: p.pages, render: func(ctx context.Context, only int, out func(int, templ.Component) error) error {
-		return split(ctx, s.readVerdicts(ctx, check.ID), splitter{rows: rowsOnPage}, only, nil, func(page, first int, verdicts []evidence.Verdict) error {
+		return split(ctx, s.readVerdicts(ctx, check.ID), splitter{rows: rowsOnPage}, only, nil, func(page, first int, verdicts []evidence.Verdict) error { //nolint:contextcheck // a component takes its context when it is rendered.
 			rows := make([]verdictRow, len(verdicts))
 			for i, v := range verdicts {
 				rows[i] = verdictRow{Verdict: v}
@@ -50,7 +50,7 @@ func (s *Site) observations(ix *index, i int) section {
 	pages := max(1, p.pages)
 	return section{name: name, pages: pages, render: func(ctx context.Context, only int, out func(int, templ.Component) error) error {
 		rows := present(s.readObservations(ctx, s.r.Streams[i].Newest))
-		return split(ctx, rows, observedSplitter(), only, observation.weight, func(page, first int, rows []observation) error {
+		return split(ctx, rows, observedSplitter(), only, observation.weight, func(page, first int, rows []observation) error { //nolint:contextcheck // a component takes its context when it is rendered.
 			return out(page, s.observationsPage(ix, i, pager{page, pages, p.rows, first, name}, rows))
 		})
 	}}
@@ -62,7 +62,7 @@ func (s *Site) exchanges(ix *index, i int) section {
 	pages := max(1, p.pages)
 	return section{name: name, pages: pages, render: func(ctx context.Context, only int, out func(int, templ.Component) error) error {
 		rows := present(s.readExchanges(ctx, s.r.Streams[i].Newest))
-		return split(ctx, rows, exchangesSplitter(), only, exchange.weight, func(page, first int, rows []exchange) error {
+		return split(ctx, rows, exchangesSplitter(), only, exchange.weight, func(page, first int, rows []exchange) error { //nolint:contextcheck // a component takes its context when it is rendered.
 			return out(page, s.exchangesPage(ix, i, pager{page, pages, p.rows, first, name}, rows))
 		})
 	}}

@@ -13,7 +13,7 @@ import (
 
 // count gives 1234567 as "1,234,567".
 func count[N int | int64 | uint64](n N) string {
-	s := strconv.FormatInt(int64(n), 10) //nolint:gosec // G115: no ledger has 2^63 of anything.
+	s := strconv.FormatInt(int64(n), 10) // no ledger has 2^63 of anything
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
 		s = s[:i] + "," + s[i:]
 	}

@@ -89,14 +89,23 @@ func bucket(n int) string {
 	return fmt.Sprintf("arn:aws:s3:::northwind-%05d", n)
 }
 
+// buckets is how many of them an account has: one account has the crowd.
+func (*planted) buckets(account string, resources int) int {
+	if account != "111122223333" {
+		return min(resources, 1000)
+	}
+	return resources
+}
+
 func (p *planted) streams(t testing.TB, resources int) {
+	t.Helper()
 	for _, account := range []string{"111122223333", "444455556666"} {
 		for _, collector := range []string{"aws.iam_account", "aws.s3_buckets"} {
 			var seen bytes.Buffer
 			var entries []capture.Entry
 			kind, n := "aws.iam.account", 1
 			if collector == "aws.s3_buckets" {
-				kind, n = "aws.s3.bucket", resources
+				kind, n = "aws.s3.bucket", p.buckets(account, resources)
 			}
 			for i := range n {
 				id, region := "account", ""
@@ -160,6 +169,9 @@ func (p *planted) entry(i int, id string) capture.Entry {
 	return e
 }
 
+// bucketCheck is the check that judges every bucket.
+const bucketCheck = "aws-s3-encryption-default"
+
 // neverOccurred is the control that was not due.
 const neverOccurred = "net-exposure"
 
@@ -206,23 +218,28 @@ func (p *planted) controls(cat *checks.Catalogue) {
 }
 
 func (p *planted) judgements(t testing.TB, resources int) {
+	t.Helper()
 	for _, account := range []string{"111122223333", "444455556666"} {
+		resources := p.buckets(account, resources)
 		var b bytes.Buffer
 		of := map[string]*evidence.CheckCount{}
 		for _, c := range p.report.Controls {
 			for _, k := range c.Checks {
 				n, id := 1, "account"
-				if k.Kinds[0] == "aws.s3.bucket" {
+				if k.ID == bucketCheck {
 					n = resources
 				}
 				of[k.ID] = &evidence.CheckCount{Check: k.ID}
 				for i := range n {
 					v := evidence.Verdict{
 						Check: k.ID, Control: c.ID, Provider: "aws", Account: account, Kind: k.Kinds[0], Resource: id,
-						Status: evidence.Statuses()[i%4], Basis: evidence.CustomerConfig, Reason: "public access block is <b>on</b>",
+						Status: evidence.Statuses()[i%4], Reason: "public access block is <b>on</b>",
 					}
 					if k.Kinds[0] == "aws.s3.bucket" {
 						v.Resource, v.Region = bucket(i), "eu-west-1"
+					}
+					if v.Status == evidence.Pass || v.Status == evidence.Fail {
+						v.Basis = evidence.CustomerConfig
 					}
 					if v.Status == evidence.Unknown {
 						v.Gaps = []evidence.Gap{{Kind: v.Kind, Operation: "s3:GetBucketEncryption", Permission: "s3:GetEncryptionConfiguration", Class: evidence.Denied, Code: "AccessDenied"}}
@@ -243,7 +260,9 @@ func (p *planted) judgements(t testing.TB, resources int) {
 			}
 		}
 	}
-	slices.SortStableFunc(p.report.Judgements, func(a, b period.Judgement) int { return bytes.Compare([]byte(a.Control+a.Check), []byte(b.Control+b.Check)) })
+	slices.SortStableFunc(p.report.Judgements, func(a, b period.Judgement) int {
+		return bytes.Compare([]byte(a.Control+a.Check), []byte(b.Control+b.Check))
+	})
 }
 
 func (p *planted) changes() iter.Seq2[period.Change, error] {
