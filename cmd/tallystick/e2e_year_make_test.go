@@ -59,7 +59,7 @@ func yearConfig(days int) string {
 	fmt.Fprintf(&b, "organization: Example, Inc.\nperiod: {start: 2025-11-01, end: %s}\n", yearSlot(days).Format(time.DateOnly))
 	b.WriteString("evidence: {dir: ./evidence, key: ./tallystick.key}\nlimits: {rate: {default: 0, iam: 0}}\naws:\n  regions: [us-east-1]\n  accounts:\n")
 	for i := range yearAccounts {
-		fmt.Fprintf(&b, "    - id: %q\n", yearAccount(i))
+		fmt.Fprintf(&b, "    - {id: %q, role: %q}\n", yearAccount(i), "arn:aws:iam::"+yearAccount(i)+":role/TallystickReader")
 	}
 	return b.String()
 }

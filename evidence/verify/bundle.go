@@ -22,7 +22,9 @@ const recordsPlace = bundle.RecordsFile
 // data directory.
 func Path(ctx context.Context, path string, opts Options) (Report, error) {
 	info, err := os.Stat(path)
-	if err != nil {
+	if missing(err) {
+		return Report{}, fmt.Errorf("verify %s: not a data directory or bundle: %w", path, err)
+	} else if err != nil {
 		return Report{}, fmt.Errorf("verify: %w", err)
 	}
 	if !info.IsDir() || looksLikeBundle(path) {

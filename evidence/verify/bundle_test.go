@@ -110,12 +110,10 @@ func TestEveryByteOfABundle(t *testing.T) {
 	}
 	for _, name := range all(t, dir) {
 		good := readIn(t, dir, filepath.FromSlash(name))
-		for _, at := range []int{0, len(good) / 3, len(good) / 2, len(good) - 2, len(good) - 1} {
-			for _, bit := range []byte{1, 0x20} {
-				flipped := bytes.Clone(good)
-				flipped[max(at, 0)] ^= bit
-				spoil(fmt.Sprintf("flip at %d in", at), name, flipped, good)
-			}
+		for i, at := range []int{0, len(good) / 3, len(good) / 2, len(good) - 2, len(good) - 1} {
+			flipped := bytes.Clone(good)
+			flipped[max(at, 0)] ^= []byte{1, 0x20}[i%2] // 0x20 makes another case of a letter
+			spoil(fmt.Sprintf("flip at %d in", at), name, flipped, good)
 		}
 		spoil("cut", name, good[:len(good)/2], good)
 		spoil("append to", name, append(bytes.Clone(good), '\n'), good)
@@ -186,7 +184,7 @@ func TestSpoiltArchive(t *testing.T) {
 	x := week()
 	x.out = filepath.Join(t.TempDir(), "week.tar.zst")
 	good := readIn(t, e.export(x))
-	for at := 0; at < len(good); at += len(good)/50 + 1 {
+	for at := 0; at < len(good); at += len(good)/12 + 1 {
 		flipped := bytes.Clone(good)
 		flipped[at] ^= 4
 		writeIn(t, flipped, x.out)

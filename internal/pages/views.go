@@ -213,29 +213,35 @@ func (s *Site) holesOf(c *period.ControlCoverage) []*period.Hole {
 }
 
 // scopes lists the accounts of the report, sorted, with the regions that the
-// newest runs listed something in.
+// newest runs looked at.
 func (s *Site) scopes() (all []evidence.Scope, regions map[evidence.Scope][]string) {
-	regions = map[evidence.Scope][]string{}
+	regions = s.regions(func(r *period.Run) []string { return r.Regions })
 	for i := range s.r.Streams {
-		st := &s.r.Streams[i]
-		if _, ok := regions[st.Scope]; !ok {
-			all = append(all, st.Scope)
-			regions[st.Scope] = nil
+		if scope := s.r.Streams[i].Scope; len(all) == 0 || all[len(all)-1] != scope {
+			all = append(all, scope)
 		}
-		if st.Newest == nil {
-			continue
-		}
-		for _, c := range st.Newest.Counts {
-			if c.Region != "" {
-				regions[st.Scope] = append(regions[st.Scope], c.Region)
-			}
-		}
-	}
-	for k, of := range regions {
-		slices.Sort(of)
-		regions[k] = slices.Compact(of)
 	}
 	return all, regions
+}
+
+// leftOut gives the regions that are enabled in an account, and that the newest
+// runs did not look at.
+func (s *Site) leftOut() map[evidence.Scope][]string {
+	return s.regions(func(r *period.Run) []string { return r.RegionsLeftOut })
+}
+
+func (s *Site) regions(of func(*period.Run) []string) map[evidence.Scope][]string {
+	regions := map[evidence.Scope][]string{}
+	for i := range s.r.Streams {
+		if st := &s.r.Streams[i]; st.Newest != nil {
+			regions[st.Scope] = append(regions[st.Scope], of(st.Newest)...)
+		}
+	}
+	for k, all := range regions {
+		slices.Sort(all)
+		regions[k] = slices.Compact(all)
+	}
+	return regions
 }
 
 // distinct gives the sorted different values.

@@ -130,7 +130,7 @@ func (p *planted) streams(t testing.TB, resources int) {
 					Record: 4700, Slot: p.day(364), Trigger: evidence.TriggerSchedule, Started: p.day(364), Finished: p.day(364).Add(time.Minute),
 					Outcome: evidence.Complete, Principal: "arn:aws:sts::" + account + ":assumed-role/TallystickReader/t",
 					Observations: put(t, p.store, seen.String()), Exchanges: []evidence.Digest{put(t, p.store, har.String())},
-					Counts: []evidence.KindCount{{Kind: kind, Region: "eu-west-1", Count: n}},
+					Regions: []string{"eu-west-1"}, RegionsLeftOut: []string{"ap-south-1"}, Counts: []evidence.KindCount{{Kind: kind, Region: "eu-west-1", Count: n}},
 				},
 			}
 			st.Total.Add(period.Sealed, 355)
