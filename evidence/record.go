@@ -255,6 +255,7 @@ type Missed struct {
 type Assessment struct {
 	Header
 	Scope
+	Sequence  uint64       `json:"sequence"`  // counts the assessments of the scope from 1
 	Evaluated time.Time    `json:"evaluated"` // when; in rules, `now` is when the run that saw the resource finished
 	Used      []Used       `json:"used"`      // sorted by stream
 	Checks    []CheckCount `json:"checks"`    // sorted by check: each check that was evaluated

@@ -311,6 +311,7 @@ func (m *yearMaker) day(i, day int, p yearPayloads) {
 	a := t.assessment
 	a.Evaluated, a.At = began.Add(2200*time.Millisecond), began.Add(2300*time.Millisecond)
 	a.Used = []evidence.Used{{Stream: run.Stream.String(), Sequence: run.Sequence, Slot: run.Slot, Record: index}}
+	a.Sequence = uint64(day) + 1
 	m.seal(evidence.TypeAssessment, a, t.judged)
 }
 

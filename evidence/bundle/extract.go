@@ -165,7 +165,7 @@ func (x *extractor) file(h *tar.Header, content io.Reader) error {
 		return fmt.Errorf("extract: %w", err)
 	}
 	if h.Size < 0 || h.Size > x.left {
-		return fail(fmt.Errorf("its %d bytes go beyond the limit, of which %d are left: if the bundle is that large, extract it with tar and open the directory", h.Size, x.left))
+		return fail(fmt.Errorf("%w: it has %d bytes, of the limit %d are left: if the bundle is that large, extract it with tar and open the directory", ErrTooLarge, h.Size, x.left))
 	}
 	x.left -= h.Size
 	if err := x.mkdir(path.Dir(h.Name)); err != nil {

@@ -60,8 +60,13 @@ const (
 // maxMetaBytes bounds MetaFile: it lists at most some hundred controls.
 const maxMetaBytes = 256 << 10
 
-// ErrNotBundle is returned when what was to be opened is something else.
-var ErrNotBundle = errors.New("not a bundle")
+// The errors that callers tell apart.
+var (
+	// ErrNotBundle is returned when what was to be opened is something else.
+	ErrNotBundle = errors.New("not a bundle")
+	// ErrTooLarge is returned when an archive holds more than the caller allows.
+	ErrTooLarge = errors.New("larger than the limit")
+)
 
 // Meta says what a bundle is about.
 type Meta struct {

@@ -14,8 +14,9 @@ import (
 //     began, and those between (of runs by hand);
 //   - Run: when its slot is in the window;
 //   - Missed: when its slots intersect the window;
-//   - Assessment: when it used a run of the window, and none of a later slot;
-//     and the earlier runs that it used, which are carried in;
+//   - Assessment: from the first of its scope that used a run of the window on,
+//     when it used no run of a later slot; and the earlier runs that it used,
+//     which are carried in;
 //   - Stop and Export: those written in the window;
 //   - Sample: those whose own window lies within.
 //
@@ -24,11 +25,12 @@ import (
 // end of the window, the newest assessment of each check and scope that used no
 // later run, and the runs that those used.
 type Chooser struct {
-	w       Window
-	opening []uint64 // Configurations from the one in force at the begin on
-	chosen  []uint64 // in order
-	carried map[uint64]bool
-	begun   bool // a Configuration of the window was taken
+	w        Window
+	opening  []uint64 // Configurations from the one in force at the begin on
+	chosen   []uint64 // in order
+	carried  map[uint64]bool
+	assessed map[evidence.Scope]bool // an assessment used a run of the window
+	begun    bool                    // a Configuration of the window was taken
 
 	newest map[evidence.Stream]uint64
 	judged map[judgeKey]uint64
@@ -43,7 +45,7 @@ type judgeKey struct {
 // NewChooser makes the chooser of a window.
 func NewChooser(w Window) *Chooser {
 	return &Chooser{
-		w: w, carried: map[uint64]bool{},
+		w: w, carried: map[uint64]bool{}, assessed: map[evidence.Scope]bool{},
 		newest: map[evidence.Stream]uint64{}, judged: map[judgeKey]uint64{}, used: map[uint64][]uint64{},
 	}
 }
@@ -111,7 +113,9 @@ func (c *Chooser) assessment(index uint64, p *evidence.Assessment) bool {
 		c.used[index] = records(p.Used)
 		return false
 	}
+	inside = inside || c.assessed[p.Scope]
 	if inside {
+		c.assessed[p.Scope] = true
 		for _, u := range p.Used {
 			if u.Slot.Before(c.w.From) {
 				c.carried[u.Record] = true

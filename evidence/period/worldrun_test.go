@@ -87,7 +87,7 @@ func (w *world) collect(collector, account string, r *evidence.Run) (observation
 			continue
 		}
 		raw, _ := json.Marshal(body)
-		line, _ := json.Marshal(evidence.Observation{Kind: kind, ID: id, Region: t.region, Body: raw, Sources: []string{fmt.Sprint(r.Sequence)}})
+		line, _ := json.Marshal(evidence.Observation{Kind: kind, ID: id, Region: t.region, Body: raw, Sources: []string{fmt.Sprint(r.Sequence % 2)}})
 		seen = append(seen, keyed{t.region, id, string(line)})
 		counts[t.region]++
 	}

@@ -217,6 +217,10 @@ func TestDishonestBundle(t *testing.T) {
 			p, ok := entry.Predicate.(*evidence.Run)
 			return ok && p.Slot.Equal(day(6, 6)) && p.Account == accounts[0].Account
 		}), []string{"sequence record ", "slot_missing record ", "record record "}},
+		{"a judgement left out", without(func(entry evidence.Entry) bool {
+			p, ok := entry.Predicate.(*evidence.Assessment)
+			return ok && p.At.After(day(6, 0)) && p.At.Before(day(6, 12)) && p.Account == accounts[0].Account
+		}), []string{"sequence record "}},
 		{"what was missed left out", without(func(entry evidence.Entry) bool {
 			_, ok := entry.Predicate.(*evidence.Missed)
 			return ok

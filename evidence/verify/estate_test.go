@@ -45,10 +45,11 @@ const (
 // for a day, on the 8th the agent is down for some hours.
 type estate struct {
 	*world
-	newest map[evidence.Stream]evidence.Used
-	kept   map[int][]byte // checkpoints by the day at whose end they were published
-	skip   func(key evidence.Stream, slot time.Time) bool
-	body   func(key evidence.Stream, slot time.Time) string
+	newest   map[evidence.Stream]evidence.Used
+	assessed map[evidence.Scope]uint64 // number of the newest assessment
+	kept     map[int][]byte            // checkpoints by the day at whose end they were published
+	skip     func(key evidence.Stream, slot time.Time) bool
+	body     func(key evidence.Stream, slot time.Time) string
 }
 
 var accounts = []evidence.Scope{{Provider: "aws", Account: "111122223333"}, {Provider: "aws", Account: "444455556666"}}
@@ -56,7 +57,7 @@ var accounts = []evidence.Scope{{Provider: "aws", Account: "111122223333"}, {Pro
 func newEstate(t testing.TB, edits ...func(*estate)) *estate {
 	t.Helper()
 	e := &estate{
-		world: newWorldIn(t, memory(t)), newest: map[evidence.Stream]evidence.Used{}, kept: map[int][]byte{},
+		world: newWorldIn(t, memory(t)), newest: map[evidence.Stream]evidence.Used{}, assessed: map[evidence.Scope]uint64{}, kept: map[int][]byte{},
 		skip: func(evidence.Stream, time.Time) bool { return false },
 		body: func(key evidence.Stream, slot time.Time) string { return key.String() + stamp(slot) },
 	}
@@ -133,7 +134,8 @@ func (e *estate) slot(at time.Time, written uint64) {
 			evidence.SubjectOf(evidence.PayloadObservations, e.put(`{"id":"`+body+`"}`+"\n")))
 	}
 	for _, scope := range accounts {
-		a := evidence.Assessment{Header: header(at.Add(2 * time.Minute)), Scope: scope, Evaluated: at.Add(2 * time.Minute)}
+		e.assessed[scope]++
+		a := evidence.Assessment{Header: header(at.Add(2 * time.Minute)), Scope: scope, Sequence: e.assessed[scope], Evaluated: at.Add(2 * time.Minute)}
 		for _, collector := range []string{users.Collector, buckets.Collector} {
 			if u, ok := e.newest[evidence.Stream{Collector: collector, Scope: scope}]; ok {
 				a.Used = append(a.Used, u)

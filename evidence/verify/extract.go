@@ -21,6 +21,8 @@ import (
 //     while records say of the slots meanwhile that they were missed: so one
 //     record may be left out behind a row of those that begins the stream, and
 //     any number before a record that was written when the window was over;
+//   - the assessments of a scope have no hole, but for those that were made
+//     when the window was over, of which some are about later tasks;
 //   - no record is there that does not belong to the window.
 //
 // In a report of one moment, holes are everywhere.
@@ -88,6 +90,12 @@ func (x *extract) mayLeaveOut(s *stream, sequence uint64, p any) bool {
 	}
 	h := evidence.HeaderOf(p)
 	return h != nil && !h.At.Before(x.To)
+}
+
+// mayLeaveOutAssessments says whether assessments of a scope may have been left
+// out before one, the last of which was number before.
+func (x *extract) mayLeaveOutAssessments(before uint64, p *evidence.Assessment) bool {
+	return x != nil && p.Sequence > before && (x.AsOf || before == 0 || !p.At.Before(x.To))
 }
 
 // note keeps what mayLeaveOut asks.

@@ -101,7 +101,7 @@ func TestExtractRules(t *testing.T) {
 			for h := 4; h < 8; h++ {
 				w.run(buckets, hour(h))
 			}
-			w.record(evidence.TypeAssessment, evidence.Assessment{Header: header(hour(7).Add(minutes(2))), Scope: buckets.Scope, Used: []evidence.Used{
+			w.record(evidence.TypeAssessment, evidence.Assessment{Header: header(hour(7).Add(minutes(2))), Scope: buckets.Scope, Sequence: 9, Used: []evidence.Used{
 				{Stream: buckets.String(), Sequence: 1, Slot: hour(2), Record: 1}, {Stream: buckets.String(), Sequence: 6, Slot: hour(7), Record: 5},
 			}})
 		}},

@@ -163,7 +163,7 @@ func (s stoppable) Read(p []byte) (int, error) {
 func refused(path string, err error) (Report, error) {
 	_, system := errors.AsType[*fs.PathError](err)
 	ended := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
-	if system || ended || errors.Is(err, bundle.ErrNotBundle) && !looksLikeBundle(path) {
+	if system || ended || errors.Is(err, bundle.ErrTooLarge) || errors.Is(err, bundle.ErrNotBundle) && !looksLikeBundle(path) {
 		return Report{}, fmt.Errorf("verify: %w", err)
 	}
 	c := newCheck(path, Options{})

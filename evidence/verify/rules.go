@@ -20,14 +20,15 @@ type rules struct {
 
 	last           map[evidence.Clock]lastRecord
 	streams        map[evidence.Stream]*stream
-	forces         []force            // the schedules, in the order in which they took force
-	configurations uint64             // number of the last Configuration
-	manual         bool               // the last Configuration was of a person's own run
-	schedule       evidence.Digest    // of the last Configuration, whatever its event
-	catalogue      evidence.Digest    // likewise
-	latest         time.Time          // of all records
-	alive          time.Time          // the latest time of a record of an agent that follows the schedule
-	runs           map[uint64]usedRun // by record
+	forces         []force                   // the schedules, in the order in which they took force
+	assessments    map[evidence.Scope]uint64 // number of the last one
+	configurations uint64                    // number of the last Configuration
+	manual         bool                      // the last Configuration was of a person's own run
+	schedule       evidence.Digest           // of the last Configuration, whatever its event
+	catalogue      evidence.Digest           // likewise
+	latest         time.Time                 // of all records
+	alive          time.Time                 // the latest time of a record of an agent that follows the schedule
+	runs           map[uint64]usedRun        // by record
 }
 
 type lastRecord struct {
@@ -70,7 +71,7 @@ type force struct {
 func newRules() *rules {
 	return &rules{
 		last: make(map[evidence.Clock]lastRecord), streams: make(map[evidence.Stream]*stream),
-		runs: make(map[uint64]usedRun),
+		runs: make(map[uint64]usedRun), assessments: make(map[evidence.Scope]uint64),
 	}
 }
 
@@ -242,6 +243,11 @@ func (r *rules) missed(index uint64, p *evidence.Missed) {
 }
 
 func (r *rules) assessment(index uint64, p *evidence.Assessment, st evidence.Statement) {
+	if before := r.assessments[p.Scope]; p.Sequence != before+1 && !r.extract.mayLeaveOutAssessments(before, p) {
+		r.check.problem(KindSequence, recordPlace(index), "it is assessment number %d of %s, the one before it was number %d: records between them are missing, doubled or moved",
+			p.Sequence, p.Scope, before)
+	}
+	r.assessments[p.Scope] = p.Sequence
 	var verdicts int64
 	for _, n := range p.Checks {
 		verdicts += int64(n.Pass) + int64(n.Fail) + int64(n.Unknown) + int64(n.NotApplicable)

@@ -218,16 +218,16 @@ func TestRules(t *testing.T) {
 			w.configure(t0, evidence.EventStarted, hourly)
 			w.run(buckets, hour(1))
 			a := evidence.Assessment{
-				Header: header(hour(1).Add(minutes(1))), Scope: buckets.Scope,
+				Header: header(hour(1).Add(minutes(1))), Scope: buckets.Scope, Sequence: 1,
 				Used:   []evidence.Used{{Stream: buckets.String(), Sequence: 1, Slot: hour(1), Record: 1}},
 				Checks: []evidence.CheckCount{{Check: "a", Pass: 1, Unknown: 1}},
 			}
 			verdicts := evidence.SubjectOf(evidence.PayloadVerdicts, w.put("{}\n{}\n"))
 			w.record(evidence.TypeAssessment, a, verdicts)
-			a.Used[0].Sequence = 2
+			a.Used[0].Sequence, a.Sequence = 2, 2
 			w.record(evidence.TypeAssessment, a, verdicts)
 			a.Used[0] = evidence.Used{Stream: buckets.String(), Sequence: 1, Slot: hour(1), Record: 9}
-			a.Checks[0].Fail = 1
+			a.Checks[0].Fail, a.Sequence = 1, 3
 			w.record(evidence.TypeAssessment, a, verdicts)
 		}, want: []string{"record record 3", "counts record 4", "record record 4"}, tail: "9 aws.s3_buckets@aws/111122223333"},
 	} {

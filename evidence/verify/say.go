@@ -157,7 +157,7 @@ func (c *check) sayNotBundle() {
 		c.notProven("That the tables follow from the records: they were not recomputed; they are as they were when the bundle was signed.")
 	}
 	c.notProven("That the pages, the workbook and the OSCAL file say what the records say: they are as they were when the bundle was signed, and nothing more was looked at.")
-	c.notProven("That every assessment, sample and earlier export of the window is there: these are not numbered as tasks are.")
+	c.notProven("That every sample and earlier export of the window is there, and every assessment that was made after it: these leave no hole in the bundle.")
 	if n := x.unjudged(c.rules); n > 0 {
 		c.notProven("What %d of the %d runs mean for the checks: no assessment in the bundle used them. Either no check reads what they hold, or an assessment is missing.", n, len(c.rules.runs))
 	}

@@ -16,7 +16,7 @@
 // writes ledgers. It cannot tell that a whole directory was replaced by an older
 // copy, or that the past was written anew by the holder of the key: compare
 // against checkpoints kept by someone else (Options.Checkpoints), and a key
-// handed over at the start (Options.Key). Assessments, samples and exports are
+// handed over at the start (Options.Key). Samples and exports are
 // not numbered, so that one of them that is left out of a bundle leaves no hole.
 //
 // A directory in which an agent is at work can be verified: what it adds

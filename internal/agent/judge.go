@@ -55,6 +55,9 @@ func (a *Agent) judge(ctx context.Context, scope evidence.Scope, kinds []string)
 		evidence.SubjectOf(evidence.PayloadVerdicts, digest),
 		evidence.SubjectOf(evidence.PayloadCatalogue, a.catalogueDigest),
 	}
+	a.mu.Lock()
+	assessment.Sequence = a.state.judged[scope] + 1
+	a.mu.Unlock()
 	if _, err := a.seal(ctx, evidence.TypeAssessment, assessment, subjects); err != nil {
 		return nil, err
 	}

@@ -38,6 +38,7 @@ type State struct {
 
 	Streams  map[evidence.Stream]*StreamState
 	Assessed map[evidence.Scope]map[string]Assessed // newest assessment by check id
+	judged   map[evidence.Scope]uint64              // number of the newest assessment
 }
 
 // InForce is the schedule that the newest configuration record put in force.
@@ -88,7 +89,7 @@ type Assessed struct {
 }
 
 func newState() *State {
-	return &State{Streams: make(map[evidence.Stream]*StreamState), Assessed: make(map[evidence.Scope]map[string]Assessed)}
+	return &State{Streams: make(map[evidence.Stream]*StreamState), Assessed: make(map[evidence.Scope]map[string]Assessed), judged: make(map[evidence.Scope]uint64)}
 }
 
 // ReadState rebuilds the state of a data directory without taking its lock.
@@ -291,6 +292,7 @@ func (s *State) takeRun(index uint64, r *evidence.Run, statement evidence.Statem
 }
 
 func (s *State) takeAssessment(index uint64, r *evidence.Assessment, statement evidence.Statement) {
+	s.judged[r.Scope] = r.Sequence
 	byCheck := s.Assessed[r.Scope]
 	if byCheck == nil {
 		byCheck = make(map[string]Assessed)
