@@ -213,17 +213,19 @@ type StreamCoverage struct {
 
 // Run is a run and where its payloads are.
 type Run struct {
-	Record       uint64               `json:"record"`
-	Slot         time.Time            `json:"slot"`
-	Trigger      evidence.Trigger     `json:"trigger"`
-	Started      time.Time            `json:"started"`
-	Finished     time.Time            `json:"finished"`
-	Outcome      evidence.Outcome     `json:"outcome"`
-	Principal    string               `json:"principal"`
-	Observations evidence.Digest      `json:"observations"`
-	Gaps         evidence.Digest      `json:"gaps,omitempty"`
-	Exchanges    []evidence.Digest    `json:"exchanges"`
-	Counts       []evidence.KindCount `json:"counts"`
+	Record         uint64               `json:"record"`
+	Slot           time.Time            `json:"slot"`
+	Trigger        evidence.Trigger     `json:"trigger"`
+	Started        time.Time            `json:"started"`
+	Finished       time.Time            `json:"finished"`
+	Outcome        evidence.Outcome     `json:"outcome"`
+	Principal      string               `json:"principal"`
+	Regions        []string             `json:"regions,omitempty"`          // looked at
+	RegionsLeftOut []string             `json:"regions_left_out,omitempty"` // enabled in the account, and not looked at
+	Observations   evidence.Digest      `json:"observations"`
+	Gaps           evidence.Digest      `json:"gaps,omitempty"`
+	Exchanges      []evidence.Digest    `json:"exchanges"`
+	Counts         []evidence.KindCount `json:"counts"`
 }
 
 // Cell is one control on one day.

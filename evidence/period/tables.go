@@ -147,15 +147,16 @@ func (r *Report) matrix() Table {
 func (r *Report) scope() Table {
 	var out [][]string
 	for _, s := range r.Streams {
-		row := []string{s.Provider, s.Account, s.Collector, s.Schedule, number(s.Runs), "", "", "", ""}
+		row := []string{s.Provider, s.Account, s.Collector, s.Schedule, number(s.Runs), "", "", "", "", "", ""}
 		if n := s.Newest; n != nil {
-			row[5], row[6], row[7], row[8] = n.Principal, stamp(n.Finished), string(n.Outcome), number(n.Record)
+			row[5], row[6] = strings.Join(n.Regions, " "), strings.Join(n.RegionsLeftOut, " ")
+			row[7], row[8], row[9], row[10] = n.Principal, stamp(n.Finished), string(n.Outcome), number(n.Record)
 		}
 		out = append(out, row)
 	}
 	return Table{
 		Name: "scope", Title: "Scope", About: "A row is a collector in an account: its schedule, and the newest task.",
-		Columns: slices.Concat(texts("provider", "account", "collector", "schedule"), kinds(Number, "tasks"), texts("newest_principal"),
+		Columns: slices.Concat(texts("provider", "account", "collector", "schedule"), kinds(Number, "tasks"), texts("regions", "regions_left_out", "newest_principal"),
 			kinds(Time, "newest_finished"), texts("newest_outcome"), kinds(Number, "newest_record")),
 		Rows: rows(out),
 	}

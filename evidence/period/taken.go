@@ -112,7 +112,7 @@ func (f *Fold) run(e evidence.Entry, p *evidence.Run, belongs bool) error {
 	s.outcomes[string(p.Outcome)]++
 	run := &Run{
 		Record: e.Index, Slot: p.Slot, Trigger: p.Trigger, Started: p.Started, Finished: p.Finished,
-		Outcome: p.Outcome, Principal: p.Principal, Counts: p.Observations, Exchanges: []evidence.Digest{},
+		Outcome: p.Outcome, Principal: p.Principal, Regions: p.Regions, RegionsLeftOut: p.RegionsLeftOut, Counts: p.Observations, Exchanges: []evidence.Digest{},
 	}
 	for _, subject := range e.Statement.Subject {
 		switch d := evidence.Digest(subject.Digest["sha256"]); subject.Name {
