@@ -243,10 +243,11 @@ func newTemplate(text []byte) *template {
 				continue
 			}
 			h := hole{from: m[2*what], to: m[2*what+1], what: what, bucket: -1}
-			begin := bytes.LastIndexByte(text[:h.from], '\n') + 1
-			line, _, _ := bytes.Cut(text[begin:], []byte("\n"))
-			if name := yearBucket.FindSubmatch(line); name != nil && bytes.Contains(line, []byte(yearRevision)) {
-				h.bucket, _ = strconv.Atoi(string(name[1])) // it matched digits
+			if what == holeRevision || what == holeDigest {
+				line, _, _ := bytes.Cut(text[bytes.LastIndexByte(text[:h.from], '\n')+1:], []byte("\n"))
+				if name := yearBucket.FindSubmatch(line); name != nil && bytes.Contains(line, []byte(yearRevision)) {
+					h.bucket, _ = strconv.Atoi(string(name[1])) // it matched digits
+				}
 			}
 			t.holes = append(t.holes, h)
 		}

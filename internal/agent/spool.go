@@ -125,7 +125,7 @@ func (s *spool) open() error {
 	if err != nil {
 		return fmt.Errorf("create temporary file in %s: %w", s.dir, err)
 	}
-	if err := os.Remove(f.Name()); err != nil { //nolint:gosec // G703: the name that CreateTemp just made.
+	if err := os.Remove(f.Name()); err != nil {
 		return errors.Join(fmt.Errorf("unlink temporary file: %w", err), f.Close())
 	}
 	s.file = f
