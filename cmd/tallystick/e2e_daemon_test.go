@@ -76,6 +76,7 @@ http: {listen: "127.0.0.1:` + port + `"}
 
 	w.wantHeld(t, b, d, config(freePort(t), every))
 	b.wantVerified(t) // while it runs
+	wantHandedOut(t, b, url)
 
 	wantRefused(t, b, d, url, config(port, every), config(freePort(t), every))
 
@@ -92,6 +93,39 @@ http: {listen: "127.0.0.1:` + port + `"}
 	wantDrift(t, b, suspended)
 	w.wantRestored(t, b, hourly, url)
 	b.wantVerified(t)
+}
+
+// wantHandedOut makes a bundle and draws a sample while the daemon holds the
+// data directory, and demands that it shows the period.
+func wantHandedOut(t *testing.T, b *bench, url string) {
+	t.Helper()
+	r := b.run(t, "export", "--out", "bundle", "--output", "json")
+	r.want(t, 0)
+	var made struct {
+		Record uint64
+		Slots  struct{ Due, Sealed int }
+	}
+	r.json(t, &made)
+	if made.Record == 0 || made.Slots.Due == 0 || made.Slots.Sealed == 0 {
+		t.Errorf("export says %+v", made)
+	}
+	b.run(t, "verify", "--key", b.key, "bundle").want(t, 0)
+	b.run(t, "replay", "bundle").want(t, 0)
+	today := time.Now().UTC().Format(time.DateOnly)
+	b.run(t, "sample", "--kind", "aws.ec2.vpc", "--date", today, "--seed", "42", "--size", "1", "--incomplete", "--out", "sample").want(t, 0)
+	b.wantVerified(t)
+
+	status, page, err := get(t, url+"/")
+	if err != nil || status != http.StatusOK || !strings.Contains(page, "Example, Inc.") {
+		t.Errorf("the report: %d %v\n%.300s", status, err, page)
+	}
+	eventually(t, "the slots of the period are told", func() error {
+		_, scrape, err := get(t, url+"/metrics")
+		if err == nil {
+			_, err = metric(scrape, "tallystick_period_slots", `collector="aws.s3_buckets"`, `state="sealed"`)
+		}
+		return err
+	})
 }
 
 // wantRefused demands that a configuration which can not take force is refused

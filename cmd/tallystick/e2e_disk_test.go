@@ -154,7 +154,7 @@ func (w world) noDirectory(t *testing.T) {
 		{[]string{"run"}, "not a directory"},
 		{[]string{"status"}, "not a directory"},
 		{[]string{"results"}, "not a directory"},
-		{[]string{"verify", b.dir}, "not a data directory"},
+		{[]string{"verify", b.dir}, "neither a data directory nor a bundle"},
 	} {
 		r := b.run(t, c.args...)
 		r.want(t, 1)

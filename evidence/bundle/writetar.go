@@ -62,10 +62,11 @@ func newArchive(out string, o CreateOptions) (*archive, error) {
 		}
 		dst = a.cipher
 	}
-	// One goroutine and a fixed level: the bytes must not depend on timing.
+	// One goroutine and a fixed level: the bytes must not depend on timing. The
+	// fastest one: nearly all of a bundle is payloads, which are compressed.
 	a.zstd, err = zstd.NewWriter(dst,
 		zstd.WithEncoderConcurrency(1),
-		zstd.WithEncoderLevel(zstd.SpeedDefault),
+		zstd.WithEncoderLevel(zstd.SpeedFastest),
 		zstd.WithWindowSize(writeWindow))
 	if err != nil {
 		return nil, errors.Join(err, file.Abort())

@@ -240,7 +240,7 @@ func TestConfigurationChanges(t *testing.T) {
 	w.configure(at("2026-07-04 09:00"), evidence.EventReloaded)
 	w.stop(at("2026-07-04 10:00"))
 	w.version, w.file, w.limits = "2", "organization: Example\n#\n", map[string]int{"critical": 9, "low": 1}
-	w.catalogue = strings.Replace(catalogueJSON(controlJSON("mfa", "critical", checkJSON("c-user", "t.user", "", 90, ""))), `resource.Good && 1 < 2`, `true`, 1)
+	w.catalogue = strings.Replace(catalogueJSON(controlJSON("mfa", "critical", checkJSON("c-user", "t.user", "", 90))), `resource.Good && 1 < 2`, `true`, 1)
 	w.configure(at("2026-07-05"), evidence.EventStarted)
 	w.exprs = map[string]string{users: "0 7 * * *"}
 	w.configure(at("2026-07-06"), evidence.EventManual)

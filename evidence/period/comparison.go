@@ -46,20 +46,13 @@ type side struct {
 }
 
 func (s *side) step() error {
-	for {
-		line, err, ok := s.next()
-		if s.ok = ok; !ok {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		s.line = line
-		if s.key, err = keyOf(line); err != nil {
-			return err
-		}
-		return nil
+	line, err, ok := s.next()
+	if s.ok = ok; !ok || err != nil {
+		return err
 	}
+	s.line = line
+	s.key, err = keyOf(line)
+	return err
 }
 
 // compare walks both payloads, which are sorted alike, side by side.

@@ -175,7 +175,7 @@ func TestPartialForWhom(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.exprs = map[string]string{users: "0 6 * * *"}
-	w.catalogue = catalogueJSON(controlJSON("mfa", "high", checkJSON("c-user", "t.user", "", 1, "")), controlJSON("other", "low", checkJSON("c-key", "t.key", "", 1, "")))
+	w.catalogue = catalogueJSON(controlJSON("mfa", "high", checkJSON("c-user", "t.user", "", 1)), controlJSON("other", "low", checkJSON("c-key", "t.key", "", 1)))
 	schedule := w.schedule()
 	schedule.Collectors[0].Kinds = []string{"t.key", "t.user"}
 	w.set(one, users, "ann", "", "hidden")
@@ -197,7 +197,7 @@ func TestSpans(t *testing.T) {
 	w := newWorld(t)
 	w.set(one, users, "ann", "", "good")
 	w.set(two, users, "ann", "", "good")
-	w.catalogue = catalogueJSON(controlJSON("mfa", "high", checkJSON("c-user", "t.user", "", 1, ""), checkJSON("c-other", "t.other", "", 1, "")))
+	w.catalogue = catalogueJSON(controlJSON("mfa", "high", checkJSON("c-user", "t.user", "", 1), checkJSON("c-other", "t.other", "", 1)))
 	days := func(account string, from, to int) {
 		for d := from; d <= to; d++ {
 			w.run(users, account, at(fmt.Sprintf("2026-07-%02d 06:00", d)))

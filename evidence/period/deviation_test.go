@@ -214,7 +214,7 @@ func TestDeviations(t *testing.T) {
 				w.set(one, buckets, "b", "r1", "bad")
 				w.daily(users, 1, 2)
 				w.daily(buckets, 1, 2)
-				w.catalogue = catalogueJSON(controlJSON("store", "high", checkJSON("c-bucket", "t.bucket", "", 1, "")))
+				w.catalogue = catalogueJSON(controlJSON("store", "high", checkJSON("c-bucket", "t.bucket", "", 1)))
 				w.configure(at("2026-07-02 12:00"), evidence.EventReloaded)
 				w.exprs = map[string]string{users: "0 6 * * *"}
 				w.configure(at("2026-07-03 00:00"), evidence.EventReloaded)
@@ -249,6 +249,23 @@ func TestDeviations(t *testing.T) {
 				"c-group c#1 first_look (never | 07-01 06:00:40 | 07-02 06:00:10 | 07-06 06:00:40) passed 23h59m30s..126h0m40s no unseen 07-02 06:00:10..07-06 06:00:40 x0 = 96h0m30s",
 				"c-group d#1 appeared (07-02 06:00:10 | 07-06 06:00:40 | 07-07 06:00:10 | never) left_scope 23h59m30s..209h59m50s no unseen 07-07 06:00:10..07-11 00:00:00 x0 = 89h59m50s",
 			},
+		},
+		{
+			name: "a region is put back, and what failed there is gone: the verdicts are those of before",
+			world: func(w *world) {
+				w.exprs = map[string]string{groups: "0 6 * * *"}
+				w.regions = []string{"r1", "r2"}
+				w.configure(at("2026-07-01 00:01"), evidence.EventReloaded)
+				w.set(one, groups, "a", "r1", "good")
+				w.set(one, groups, "b", "r2", "bad")
+				w.daily(groups, 1, 2)
+				w.regions = []string{"r1"}
+				w.daily(groups, 3, 5)
+				w.set(one, groups, "b", "r2", "")
+				w.regions = []string{"r1", "r2"}
+				w.daily(groups, 6, 7)
+			},
+			want: []string{"c-group b#1 first_look (never | 07-01 06:00:40 | 07-02 06:00:10 | 07-06 06:00:40) vanished 23h59m30s..126h0m40s no unseen 07-02 06:00:10..07-06 06:00:40 x0 = 96h0m30s"},
 		},
 		{
 			name: "joined facts: the older of the two bounds it",

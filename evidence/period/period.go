@@ -12,9 +12,9 @@
 //
 // It does not verify (package verify does), does not judge, and has no clock.
 //
-// Limits: memory grows with the resources that are judged, by about 200 bytes
-// for each check and resource, and with the due slots by a few bytes each. It
-// does not grow with the length of the period beyond that.
+// Limits: memory grows with the resources that are judged, by about 500 bytes
+// for each check and resource, and with the runs of the period by about 150
+// bytes each; not with how much they saw.
 package period
 
 import (

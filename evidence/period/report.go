@@ -19,9 +19,7 @@ func (f *Fold) Report(end time.Time) (*Report, error) {
 	r := f.report
 	r.Binaries, r.Samples = slices.Clone(r.Binaries), slices.Clone(r.Samples)
 	r.Changes = make(map[string]int, len(f.report.Changes))
-	for what, n := range f.report.Changes {
-		r.Changes[what] = n
-	}
+	maps.Copy(r.Changes, f.report.Changes)
 	judged := f.cells
 	f.cells = make(map[string][]Cell, len(judged))
 	for control, days := range judged {

@@ -246,7 +246,7 @@ func (r *Report) deviations() Table {
 			limit = number(d.LimitDays)
 		}
 		out = append(out, []string{
-			d.ID, d.Control, d.Check, d.Severity, d.Provider, d.Account, d.Region, d.Kind, d.Resource,
+			d.ID, d.Control, d.Check, d.Severity, d.Provider, d.Account, d.Region, d.Kind, d.Resource, d.Begin,
 			stampOf(d.LastGood), stamp(d.FirstBad), stamp(d.LastBad), stampOf(d.FirstGood), d.End,
 			seconds(d.AtLeast), seconds(d.AtMost), seconds(d.Unknown), number(d.Occurrence), limit, d.Overdue, d.Reason, number(d.OpenedBy), closed,
 		})
@@ -254,7 +254,7 @@ func (r *Report) deviations() Table {
 	return Table{
 		Name: "deviations", Title: "Deviations",
 		About: "A row is a time in which a check failed on a resource: it began after last_good and not after first_bad, and ended not before last_bad and before first_good.",
-		Columns: slices.Concat(texts("id", "control", "check", "severity", "provider", "account", "region", "kind", "resource"),
+		Columns: slices.Concat(texts("id", "control", "check", "severity", "provider", "account", "region", "kind", "resource", "begin"),
 			kinds(Time, "last_good", "first_bad", "last_bad", "first_good"), texts("end"),
 			kinds(Number, "at_least_seconds", "at_most_seconds", "unknown_seconds", "occurrence", "limit_days"), texts("overdue", "reason"),
 			kinds(Number, "opened_by_record", "closed_by_record")),
@@ -349,7 +349,7 @@ func (r *Report) population(control Control, check Check, store *payload.Store) 
 				if j.Check != check.ID {
 					continue
 				}
-				for v, err := range payload.Lines[evidence.Verdict](store, j.Verdicts) {
+				for v, err := range verdictsOf(store, j.Verdicts, check.ID) {
 					if errors.Is(err, fs.ErrNotExist) {
 						break // an extract may lack it
 					}

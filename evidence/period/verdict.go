@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/maphash"
+	"iter"
 	"strings"
 	"time"
 
@@ -173,5 +174,26 @@ func (t *tracker) undecided(g *group, of *track, c *judgedCheck, v evidence.Verd
 	u.Last, u.Reason, u.Permission, u.Class = c.to, v.Reason, "", ""
 	if len(v.Gaps) > 0 {
 		u.Permission, u.Class = v.Gaps[0].Permission, string(v.Gaps[0].Class)
+	}
+}
+
+// verdictsOf gives the verdicts of one check. Lines that are plainly of another
+// are not decoded.
+func verdictsOf(store *payload.Store, digest evidence.Digest, check string) iter.Seq2[evidence.Verdict, error] {
+	return func(yield func(evidence.Verdict, error) bool) {
+		for line, err := range payload.RawLines(store, digest) {
+			var v evidence.Verdict
+			if id, plain := checkOf(line); err == nil && plain && string(id) != check {
+				continue
+			}
+			if err == nil {
+				if err = json.Unmarshal(line, &v); err != nil {
+					err = fmt.Errorf("read verdicts %s: %w", digest, err)
+				}
+			}
+			if !yield(v, err) || err != nil {
+				return
+			}
+		}
 	}
 }

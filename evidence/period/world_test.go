@@ -41,13 +41,13 @@ const (
 func kindOf(collector string) string { return strings.TrimSuffix(collector, "s") }
 
 // checkJSON is a check of the test catalogue.
-func checkJSON(id, kind, join string, limit int, override string) string {
+func checkJSON(id, kind, join string, limit int) string {
 	joins := ""
 	if join != "" {
 		joins = fmt.Sprintf(`,"joins":[{"kind":%q,"name":"j"}]`, join)
 	}
-	return fmt.Sprintf(`{"id":%q,"title":"title of %s","provider":"t","kinds":[%q]%s,"parameters":{"limit":{"default":%d,"type":"int"%s}},"pass":"resource.Good && 1 < 2"}`,
-		id, id, kind, joins, limit, override)
+	return fmt.Sprintf(`{"id":%q,"title":"title of %s","provider":"t","kinds":[%q]%s,"parameters":{"limit":{"default":%d,"type":"int"}},"pass":"resource.Good && 1 < 2"}`,
+		id, id, kind, joins, limit)
 }
 
 func controlJSON(id, severity string, checks ...string) string {
@@ -62,10 +62,10 @@ func catalogueJSON(controls ...string) string {
 // standard is the catalogue of the test world.
 func standard() string {
 	return catalogueJSON(
-		controlJSON("audit", "medium", checkJSON("c-report", "t.report", "", 1, "")),
-		controlJSON("mfa", "critical", checkJSON("c-user", "t.user", "", 90, "")),
-		controlJSON("net", "low", checkJSON("c-group", "t.group", "", 1, "")),
-		controlJSON("store", "high", checkJSON("c-bucket", "t.bucket", "", 1, ""), checkJSON("c-bucket-trail", "t.bucket", "t.trail", 1, "")),
+		controlJSON("audit", "medium", checkJSON("c-report", "t.report", "", 1)),
+		controlJSON("mfa", "critical", checkJSON("c-user", "t.user", "", 90)),
+		controlJSON("net", "low", checkJSON("c-group", "t.group", "", 1)),
+		controlJSON("store", "high", checkJSON("c-bucket", "t.bucket", "", 1), checkJSON("c-bucket-trail", "t.bucket", "t.trail", 1)),
 	)
 }
 

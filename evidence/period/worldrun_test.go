@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -12,7 +13,7 @@ import (
 )
 
 // run records a task and the assessment after it, as the agent does.
-func (w *world) run(collector, account string, slot time.Time, edit ...func(*evidence.Run)) uint64 {
+func (w *world) run(collector, account string, slot time.Time, edit ...func(*evidence.Run)) {
 	w.t.Helper()
 	key := stream(collector, account)
 	r := &evidence.Run{
@@ -35,16 +36,13 @@ func (w *world) run(collector, account string, slot time.Time, edit ...func(*evi
 		subjects = append(subjects, evidence.SubjectOf(evidence.PayloadGaps, w.put(gaps...)))
 	}
 	as := ranAs{run: r, seen: map[string]thing{}, denied: map[string]bool{}, regions: r.Regions}
-	for id, t := range w.things[account][collector] {
-		as.seen[id] = t
-	}
+	maps.Copy(as.seen, w.things[account][collector])
 	for region := range w.denied[account+collector] {
 		as.denied[region] = true
 	}
 	as.record = w.record(evidence.TypeRun, r, subjects...)
 	w.newest[key] = as
 	w.judge(account, kindOf(collector), r.Finished.Add(time.Second))
-	return as.record
 }
 
 // collect gives the lines of observations and gaps, and fills in the counts.

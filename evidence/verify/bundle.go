@@ -23,12 +23,16 @@ const recordsPlace = bundle.RecordsFile
 func Path(ctx context.Context, path string, opts Options) (Report, error) {
 	info, err := os.Stat(path)
 	if missing(err) {
-		return Report{}, fmt.Errorf("verify %s: not a data directory or bundle: %w", path, err)
+		return Report{}, fmt.Errorf("verify %s: neither a data directory nor a bundle: %w", path, err)
 	} else if err != nil {
 		return Report{}, fmt.Errorf("verify: %w", err)
 	}
 	if !info.IsDir() || looksLikeBundle(path) {
-		return Bundle(ctx, path, opts)
+		r, err := Bundle(ctx, path, opts)
+		if errors.Is(err, bundle.ErrNotBundle) {
+			err = fmt.Errorf("verify %s: neither a data directory nor a bundle: %w", path, err)
+		}
+		return r, err
 	}
 	return Dir(ctx, path, opts)
 }

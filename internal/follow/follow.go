@@ -67,6 +67,11 @@ func New(dir string, window period.Window, schedule evidence.Schedule, now func(
 		streams: map[evidence.Stream]bool{}, scopes: map[evidence.Scope]bool{},
 		store: payload.OpenRead(dir), why: "the ledger is being read",
 	}
+	// What is reserved for each day is only worth it for days that come while
+	// this process runs.
+	if end := now().AddDate(2, 0, 0); window.To.After(end) {
+		f.window.To = end
+	}
 	for stream := range schedule.Streams {
 		f.streams[stream], f.scopes[stream.Scope] = true, true
 	}
@@ -74,7 +79,7 @@ func New(dir string, window period.Window, schedule evidence.Schedule, now func(
 	if f.changes, err = period.NewChangeFile(); err != nil {
 		return nil, fmt.Errorf("follow the ledger: %w", err)
 	}
-	f.fold = period.New(period.Options{Window: window, Payloads: f.store, Changed: f.changes.Add})
+	f.fold = period.New(period.Options{Window: f.window, Payloads: f.store, Changed: f.changes.Add})
 	return f, nil
 }
 
