@@ -136,7 +136,8 @@ func (e *exporter) write(name string, fill func(io.Writer) error) error {
 		return err
 	}
 	if err := fill(f); err != nil {
-		return errors.Join(fmt.Errorf("write %s: %w", name, err), f.Close())
+		_ = f.Close() // it would only say it again
+		return fmt.Errorf("write %s: %w", name, err)
 	}
 	return f.Close()
 }
