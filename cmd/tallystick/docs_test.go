@@ -219,7 +219,8 @@ zstd -q --rm more -o "payloads/$(echo "$sum" | cut -c 1-2)/$sum.zst"`
 // judgesNothing are the headings of which no block checks anything.
 func judgesNothing() []string { return []string{"Preparation"} }
 
-// tampered runs each block that checks something in copies that were changed.
+// tampered runs each block that checks something in copies that were changed:
+// in all of them where everything is required, otherwise in one for each block.
 // The blocks before it are run too, for what they leave behind, and may fail.
 func (d desk) tampered(t *testing.T, blocks []block) {
 	t.Helper()
@@ -228,6 +229,9 @@ func (d desk) tampered(t *testing.T, blocks []block) {
 		at := slices.IndexFunc(blocks, func(b block) bool { return b.heading == tt.heading })
 		if at < 0 {
 			t.Errorf("%s: there are no commands under this heading", tt.heading)
+			continue
+		}
+		if found[tt.heading] && os.Getenv("TALLYSTICK_E2E") != "required" {
 			continue
 		}
 		found[tt.heading] = true

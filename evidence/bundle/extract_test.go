@@ -84,7 +84,7 @@ func TestHostileArchives(t *testing.T) {
 		"global header":        {tar: tarOf(t, tar.Header{Typeflag: tar.TypeXGlobalHeader, PAXRecords: map[string]string{"path": "x"}}), want: "type 'g'"},
 		"extended header":      {tar: tarOf(t, sparse), want: `extended header "TALLYSTICK.x"`},
 		"deep":                 {tar: tarOf(t, reg(strings.Repeat("a/", 40)+"a", 1)), want: "directories deep"},
-		"above the limit":      {tar: tarOf(t, reg("a", 600), reg("b", 425)), want: `"b": its 425 bytes go beyond the limit, of which 424 are left`},
+		"above the limit":      {tar: tarOf(t, reg("a", 600), reg("b", 425)), want: `"b": larger than the limit: it has 425 bytes, of the limit 424 are left`},
 		"cut in a file":        {tar: good[:512+512+512+200], want: "cut"},
 		"cut between files":    {tar: good[:512+512], want: `after "a": it was cut`},
 		"cut in the end":       {tar: good[:len(good)-512], want: `after "b/c": it was cut`},
@@ -97,7 +97,7 @@ func TestHostileArchives(t *testing.T) {
 		"window of 1 GiB":      {zstd: window(30), want: "asks for more than 8 MiB"},
 		"bytes after a frame":  {zstd: append(compress(t, good), "junk"...), want: "after"},
 		"not a tar":            {tar: bytes.Repeat([]byte("x"), 1024), want: "after its beginning"},
-		"huge size in a block": {tar: hugeSize(t), want: "go beyond the limit"},
+		"huge size in a block": {tar: hugeSize(t), want: "larger than the limit"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			data := test.zstd

@@ -226,6 +226,7 @@ func (e *exporter) payloads() error {
 		return err
 	}
 	done := uint64(0)
+	buffer := make([]byte, 256<<10) // holds most payloads whole: one read and one write each
 	for _, p := range wanted {
 		name, err := payload.Name(p.digest)
 		if err != nil {
@@ -237,7 +238,8 @@ func (e *exporter) payloads() error {
 				return err
 			}
 			defer func() { err = errors.Join(err, f.Close()) }()
-			_, err = io.Copy(w, f)
+			// Without its other methods, the file leaves the buffer to us.
+			_, err = io.CopyBuffer(w, struct{ io.Reader }{f}, buffer)
 			return err
 		})
 		if err != nil {
