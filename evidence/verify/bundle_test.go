@@ -178,6 +178,20 @@ func compressed(t testing.TB, text string) (name string, data []byte) {
 	return d[:2] + "/" + d + ".zst", enc.EncodeAll([]byte(text), nil)
 }
 
+// expanded gives what a zstd frame holds, nil for a broken one.
+func expanded(frame []byte) []byte {
+	dec, err := zstd.NewReader(nil)
+	if err != nil {
+		return nil
+	}
+	defer dec.Close()
+	out, err := dec.DecodeAll(frame, nil)
+	if err != nil {
+		return nil
+	}
+	return out
+}
+
 func TestSpoiltArchive(t *testing.T) {
 	t.Parallel()
 	e := newEstate(t)
@@ -188,7 +202,8 @@ func TestSpoiltArchive(t *testing.T) {
 		flipped := bytes.Clone(good)
 		flipped[at] ^= 4
 		writeIn(t, flipped, x.out)
-		if r, err := Bundle(t.Context(), x.out, Options{}); err == nil && r.OK {
+		// A compressor has more than one way to say the same.
+		if r, err := Bundle(t.Context(), x.out, Options{}); err == nil && r.OK && !bytes.Equal(expanded(flipped), expanded(good)) {
 			t.Errorf("a flip at %d is not found", at)
 		}
 	}

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/xuri/excelize/v2"
-
 	"github.com/tallystick/tallystick/evidence/period"
 )
 
@@ -16,16 +14,21 @@ import (
 // Source: Microsoft, Excel specifications and limits.
 const maxUnits = 32767
 
-// cell makes what the library writes for a value: nothing, a number or a text.
-// It is never a formula.
-func cell(style int, value string, kind period.ColumnKind, csv string) any {
+// content is what a cell holds: nothing, a number or a text. There is no way
+// to say a formula.
+type content struct {
+	style  int
+	number string   // decimal digits; empty: a text
+	runs   []string // the text, in parts; nil: nothing
+}
+
+// cell makes what a sheet holds for a value.
+func cell(style int, value string, kind period.ColumnKind, csv string) content {
 	if value == "" {
-		return nil
+		return content{}
 	}
-	if kind == period.Number {
-		if n, ok := exact(value); ok {
-			return excelize.Cell{Value: n}
-		}
+	if kind == period.Number && exact(value) {
+		return content{number: value}
 	}
 	return textCell(style, value, csv)
 }
@@ -34,20 +37,13 @@ func cell(style int, value string, kind period.ColumnKind, csv string) any {
 // what was cut.
 //
 // The format reads _xHHHH_ in a text as the character of that number (ECMA-376
-// part 1, 22.9.2.19, ST_Xstring), not all readers do, and the library's escape
-// of it is wrong where two of them share an underscore. So a text that has one
+// part 1, 22.9.2.19, ST_Xstring), and not all readers do. So a text that has one
 // is written as runs of text that have none: every reader joins them to the same.
-func textCell(style int, value, csv string) any {
-	text := cellText(value, csv)
-	parts := breakEscapes(text)
-	if len(parts) <= 1 {
-		return excelize.Cell{StyleID: style, Value: text}
+func textCell(style int, value, csv string) content {
+	if value == "" {
+		return content{}
 	}
-	runs := make([]excelize.RichTextRun, len(parts))
-	for i, p := range parts {
-		runs[i].Text = p
-	}
-	return excelize.Cell{StyleID: style, Value: runs}
+	return content{style: style, runs: breakEscapes(cellText(value, csv))}
 }
 
 var escaped = regexp.MustCompile(`_x[0-9A-Fa-f]{4}_`)
@@ -68,9 +64,9 @@ func breakEscapes(text string) (parts []string) {
 	}
 }
 
-// exact gives the number that a text is, if a spreadsheet, which calculates
-// with 15 digits, shows that very number.
-func exact(text string) (float64, bool) {
+// exact says whether a text is a number which a spreadsheet, that calculates
+// with 15 digits, shows as that very text.
+func exact(text string) bool {
 	digits := 0
 	for _, r := range text {
 		if '0' <= r && r <= '9' {
@@ -78,13 +74,10 @@ func exact(text string) (float64, bool) {
 		}
 	}
 	if digits > 15 || text == "-0" {
-		return 0, false
+		return false
 	}
 	n, err := strconv.ParseFloat(text, 64)
-	if err != nil || strconv.FormatFloat(n, 'f', -1, 64) != text {
-		return 0, false
-	}
-	return n, true
+	return err == nil && strconv.FormatFloat(n, 'f', -1, 64) == text
 }
 
 // cellText is a value as a cell can hold it: printable and, when it is longer

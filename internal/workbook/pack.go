@@ -4,19 +4,16 @@ import (
 	"archive/zip"
 	"cmp"
 	"compress/flate"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
-	"io/fs"
 	"os"
 	"slices"
 )
 
 // pack is the ZIP archive that a workbook is. It takes the parts in any order,
-// and the library hands sheets over in the random order of a map, and writes
-// them in one order and with one date. Until then they are, compressed, in a
-// temporary file.
+// since the first sheet is known last, and writes them in one order and with one
+// date. Until then they are, compressed, in a temporary file.
 type pack struct {
 	out   io.Writer
 	spool *os.File
@@ -24,7 +21,7 @@ type pack struct {
 	parts []zip.FileHeader
 	from  map[string]int64 // where in the spool a part begins
 	open  *part
-	err   error // the first of a Write; the library forgets them
+	err   error // the first of a Write
 }
 
 func newPack(out io.Writer, dir string) (*pack, error) {
@@ -102,9 +99,6 @@ func (p *pack) end() error {
 	p.open = nil
 	return nil
 }
-
-// AddFS is not used.
-func (p *pack) AddFS(fs.FS) error { return errors.New("add files to a workbook: not supported") }
 
 // Close writes the archive.
 func (p *pack) Close() error {

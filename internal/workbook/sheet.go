@@ -3,10 +3,7 @@ package workbook
 import (
 	"fmt"
 	"iter"
-	"strconv"
 	"unicode/utf8"
-
-	"github.com/xuri/excelize/v2"
 
 	"github.com/tallystick/tallystick/evidence/period"
 )
@@ -28,10 +25,6 @@ func (b *book) table(t period.Table) error {
 			s.title = t.Name
 		}
 		s.name = b.names.take(s.title, part)
-		if _, err := b.file.NewSheet(s.name); err != nil {
-			return fmt.Errorf("add sheet %q: %w", s.name, err)
-		}
-
 		// The first rows are looked at before they are written, for the widths.
 		var head [][]string
 		for ; more && len(head) < min(100, b.limits.rows); row, err, more = next() {
@@ -45,19 +38,18 @@ func (b *book) table(t period.Table) error {
 			return err2
 		}
 		for _, r := range head {
-			if err := out.add(r); err != nil {
-				return err
-			}
+			out.add(r)
 		}
 		for ; more && out.rows < b.limits.rows && out.bytes < b.limits.bytes; row, err, more = next() {
 			if err != nil {
 				return err
 			}
-			if err := out.add(row); err != nil {
-				return err
+			out.add(row)
+			if out.err != nil {
+				return out.err
 			}
 		}
-		if err := out.close(b.file); err != nil {
+		if err := out.close(len(t.Columns)); err != nil {
 			return err
 		}
 		s.rows, from = out.rows, from+out.rows
@@ -90,34 +82,26 @@ func rows(t period.Table) iter.Seq2[[]string, error] {
 
 // tableSheet is a sheet of a table while it is written.
 type tableSheet struct {
-	stream *excelize.StreamWriter
-	table  period.Table
-	name   string
-	text   int
-	rows   int
-	bytes  int64 // at most so many of XML
-	cells  []any
+	*sheetWriter
+	table period.Table
+	rows  int
+	bytes int64 // at most so many of XML
+	cells []content
 }
 
 func (b *book) openTable(name string, t period.Table, head [][]string) (*tableSheet, error) {
-	stream, err := b.open(name)
+	widths := make([]float64, len(t.Columns))
+	cells := make([]content, len(t.Columns))
+	for i, c := range t.Columns {
+		widths[i] = width(c, i, head)
+		cells[i] = textCell(styleBold, title(c), t.Name)
+	}
+	out, err := b.open(b.enter(name), widths, true)
 	if err != nil {
 		return nil, err
 	}
-	out := &tableSheet{stream: stream, table: t, name: name, text: b.text, cells: make([]any, len(t.Columns))}
-	if err := stream.SetPanes(&excelize.Panes{Freeze: true, YSplit: 1, TopLeftCell: "A2", ActivePane: "bottomLeft"}); err != nil {
-		return nil, fmt.Errorf("freeze the header of sheet %q: %w", name, err)
-	}
-	for i, c := range t.Columns {
-		if err := stream.SetColWidth(i+1, i+1, width(c, i, head)); err != nil {
-			return nil, fmt.Errorf("set the widths of sheet %q: %w", name, err)
-		}
-		out.cells[i] = textCell(b.bold, title(c), t.Name)
-	}
-	if err := stream.SetRow("A1", out.cells); err != nil {
-		return nil, fmt.Errorf("write the header of sheet %q: %w", name, err)
-	}
-	return out, nil
+	out.row(cells)
+	return &tableSheet{sheetWriter: out, table: t, cells: cells}, nil
 }
 
 func title(c period.Column) string {
@@ -137,28 +121,11 @@ func width(c period.Column, i int, head [][]string) float64 {
 	return float64(min(max(n, 8), 60))
 }
 
-func (s *tableSheet) add(row []string) error {
+func (s *tableSheet) add(row []string) {
 	for i, value := range row {
-		s.cells[i] = cell(s.text, value, s.table.Columns[i].Kind, s.table.Name)
+		s.cells[i] = cell(styleText, value, s.table.Columns[i].Kind, s.table.Name)
 		s.bytes += cellBytes(value)
 	}
 	s.rows++
-	if err := s.stream.SetRow("A"+strconv.Itoa(s.rows+1), s.cells); err != nil {
-		return fmt.Errorf("write row %d of sheet %q: %w", s.rows, s.name, err)
-	}
-	return nil
-}
-
-func (s *tableSheet) close(f *excelize.File) error {
-	last, err := excelize.CoordinatesToCellName(len(s.table.Columns), s.rows+1)
-	if err != nil {
-		return fmt.Errorf("close sheet %q: %w", s.name, err)
-	}
-	if err := f.AutoFilter(s.name, "A1:"+last, nil); err != nil {
-		return fmt.Errorf("filter sheet %q: %w", s.name, err)
-	}
-	if err := s.stream.Flush(); err != nil {
-		return fmt.Errorf("close sheet %q: %w", s.name, err)
-	}
-	return nil
+	s.row(s.cells)
 }

@@ -9,20 +9,14 @@
 // It does not promise to be the evidence: the CSV of the same name is, which a
 // verifier recomputes. It computes nothing and judges nothing.
 //
-// Limits: sheets longer than 16 MiB of XML, and the compressed parts, are kept
-// in temporary files until Write returns. Those of a process that was killed
-// stay behind. When there is no place for them the library that writes sheets
-// keeps the sheets in memory and does not say so.
+// Limits: the compressed parts are kept in a temporary file until Write returns.
+// That of a process that was killed stays behind.
 package workbook
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
-
-	"github.com/xuri/excelize/v2"
 
 	"github.com/tallystick/tallystick/evidence/period"
 )
@@ -59,33 +53,25 @@ func Write(w io.Writer, meta Meta, tables []period.Table) error {
 	return write(w, meta, tables, sheetLimits())
 }
 
-func write(w io.Writer, meta Meta, tables []period.Table, lim limits) (err error) {
-	f := excelize.NewFile(excelize.Options{TmpDir: meta.TempDir})
-	defer func() {
-		if cerr := f.Close(); cerr != nil {
-			err = errors.Join(err, fmt.Errorf("remove temporary files of the workbook: %w", cerr))
-		}
-	}()
-	b := &book{file: f, limits: lim, names: names{}}
-	if err := b.begin(meta); err != nil {
-		return fmt.Errorf("write workbook: %w", err)
-	}
-	for _, t := range tables {
-		if err := b.table(t); err != nil {
-			return fmt.Errorf("write workbook: table %s: %w", t.Name, err)
-		}
-	}
-	if err := b.explain(meta); err != nil {
-		return fmt.Errorf("write workbook: %w", err)
-	}
-
+func write(w io.Writer, meta Meta, tables []period.Table, lim limits) error {
 	p, err := newPack(w, meta.TempDir)
 	if err != nil {
 		return fmt.Errorf("write workbook: %w", err)
 	}
 	defer p.discard()
-	f.SetZipWriter(func(io.Writer) excelize.ZipWriter { return p })
-	if err := f.Write(io.Discard); err != nil { // the pack has w
+	b := &book{pack: p, limits: lim, names: names{}}
+	b.enter(b.names.take(explainer, 0))
+	for _, t := range tables {
+		if err := b.table(t); err != nil {
+			return fmt.Errorf("write workbook: table %s: %w", t.Name, err)
+		}
+	}
+	for _, step := range []func(Meta) error{b.explain, b.frame} {
+		if err := step(meta); err != nil {
+			return fmt.Errorf("write workbook: %w", err)
+		}
+	}
+	if err := p.Close(); err != nil {
 		return fmt.Errorf("write workbook: %w", err)
 	}
 	return nil
@@ -93,13 +79,11 @@ func write(w io.Writer, meta Meta, tables []period.Table, lim limits) (err error
 
 // book is a workbook while it is written.
 type book struct {
-	file   *excelize.File
-	limits limits
-	names  names
-	first  *excelize.StreamWriter // the sheet that explains the others
-	sheets []sheet                // the others, in their order
-
-	text, bold, title, wrap int // styles
+	pack    *pack
+	limits  limits
+	names   names
+	entries []*entry // the sheets in their order, that which explains them first
+	sheets  []sheet  // the others, in their order
 }
 
 // sheet is what the first sheet says of another.
@@ -109,58 +93,3 @@ type sheet struct {
 }
 
 const explainer = "Read me"
-
-// begin makes the styles, the properties and the first sheet, which is written
-// last: only then is it known what the others hold.
-func (b *book) begin(meta Meta) error {
-	// Text cells have the number format "@", text: when somebody edits a cell
-	// that begins with = and leaves it, a spreadsheet would otherwise take what
-	// is there for input and make a formula of it. The mark quotePrefix does
-	// the same in Excel, but other spreadsheets ignore it, and it shows.
-	const text = 49
-	top := &excelize.Alignment{Vertical: "top"}
-	for _, s := range []struct {
-		id    *int
-		style excelize.Style
-	}{
-		{&b.text, excelize.Style{NumFmt: text, Alignment: top}},
-		{&b.wrap, excelize.Style{NumFmt: text, Alignment: &excelize.Alignment{Vertical: "top", WrapText: true}}},
-		{&b.bold, excelize.Style{NumFmt: text, Font: &excelize.Font{Bold: true}}},
-		{&b.title, excelize.Style{NumFmt: text, Font: &excelize.Font{Bold: true, Size: 16}}},
-	} {
-		id, err := b.file.NewStyle(&s.style)
-		if err != nil {
-			return fmt.Errorf("make a style: %w", err)
-		}
-		*s.id = id
-	}
-	at := meta.Until.UTC().Format(time.RFC3339)
-	if err := b.file.SetDocProps(&excelize.DocProperties{
-		Creator: "tallystick", LastModifiedBy: "tallystick", Created: at, Modified: at,
-		Title: printable(strings.TrimSpace(meta.Organization + " " + meta.Period)),
-	}); err != nil {
-		return fmt.Errorf("set properties: %w", err)
-	}
-	if err := b.file.SetAppProps(&excelize.AppProperties{Application: "tallystick"}); err != nil {
-		return fmt.Errorf("set properties: %w", err)
-	}
-	if err := b.file.SetSheetName("Sheet1", b.names.take(explainer, 0)); err != nil {
-		return fmt.Errorf("name the first sheet: %w", err)
-	}
-	var err error
-	b.first, err = b.open(explainer)
-	return err
-}
-
-// open begins the rows of a sheet that exists.
-func (b *book) open(name string) (*excelize.StreamWriter, error) {
-	// The template claims that the sheet is one cell, and some readers believe it.
-	if err := b.file.SetSheetDimension(name, ""); err != nil {
-		return nil, fmt.Errorf("open sheet %q: %w", name, err)
-	}
-	s, err := b.file.NewStreamWriter(name)
-	if err != nil {
-		return nil, fmt.Errorf("open sheet %q: %w", name, err)
-	}
-	return s, nil
-}
