@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/tallystick/tallystick/evidence/period"
 )
 
 // format is the value of --output.
@@ -68,7 +69,7 @@ func (l listing) write(w io.Writer, f format) error {
 		for _, row := range l.rows {
 			safe := make([]string, len(row))
 			for i, cell := range row {
-				safe[i] = plain(cell)
+				safe[i] = period.Inert(cell)
 			}
 			if err := c.Write(safe); err != nil {
 				return err
@@ -91,15 +92,6 @@ func (l listing) write(w io.Writer, f format) error {
 		_, err := fmt.Fprintln(w, t.Render())
 		return err
 	}
-}
-
-// plain keeps a spreadsheet from taking a cell for a formula.
-// Source: OWASP, CSV injection.
-func plain(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
-		return "'" + cell
-	}
-	return cell
 }
 
 func style() table.Style {

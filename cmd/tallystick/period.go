@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/tallystick/tallystick/evidence"
 	"github.com/tallystick/tallystick/evidence/ledger"
 	"github.com/tallystick/tallystick/evidence/payload"
 	"github.com/tallystick/tallystick/evidence/period"
@@ -70,7 +69,7 @@ func periodOf(ctx context.Context, dir string, state *agent.State, store *payloa
 		if err != nil {
 			return nil, err
 		}
-		e, err := entryOf(raw)
+		e, err := seal.PeekEntry(raw.Index, raw.Data)
 		if err != nil {
 			return nil, err
 		}
@@ -98,17 +97,4 @@ func periodOf(ctx context.Context, dir string, state *agent.State, store *payloa
 		}
 	}
 	return p, nil
-}
-
-// entryOf reads a record without checking it: `verify` does.
-func entryOf(raw ledger.Entry) (evidence.Entry, error) {
-	statement, err := seal.Peek(raw.Data)
-	if err != nil {
-		return evidence.Entry{}, fmt.Errorf("record %d: %w", raw.Index, err)
-	}
-	predicate, err := evidence.Decode(statement)
-	if err != nil {
-		return evidence.Entry{}, fmt.Errorf("record %d: %w", raw.Index, err)
-	}
-	return evidence.Entry{Index: raw.Index, Statement: statement, Predicate: predicate}, nil
 }

@@ -91,17 +91,8 @@ func (b *Bundle) Entries() iter.Seq2[evidence.Entry, error] {
 				yield(evidence.Entry{}, err)
 				return
 			}
-			st, err := seal.Peek(raw.Data)
-			if err != nil {
-				yield(evidence.Entry{}, fmt.Errorf("record %d: %w", raw.Index, err))
-				return
-			}
-			p, err := evidence.Decode(st)
-			if err != nil {
-				yield(evidence.Entry{}, fmt.Errorf("record %d: %w", raw.Index, err))
-				return
-			}
-			if !yield(evidence.Entry{Index: raw.Index, Statement: st, Predicate: p}, nil) {
+			e, err := seal.PeekEntry(raw.Index, raw.Data)
+			if !yield(e, err) || err != nil {
 				return
 			}
 		}

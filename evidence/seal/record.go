@@ -98,6 +98,20 @@ func Peek(envelope []byte) (evidence.Statement, error) {
 	return decode(body)
 }
 
+// PeekEntry is Peek with the predicate decoded, for a record of the ledger: for
+// reading what was, or will be, verified elsewhere.
+func PeekEntry(index uint64, envelope []byte) (evidence.Entry, error) {
+	statement, err := Peek(envelope)
+	if err != nil {
+		return evidence.Entry{}, fmt.Errorf("record %d: %w", index, err)
+	}
+	predicate, err := evidence.Decode(statement)
+	if err != nil {
+		return evidence.Entry{}, fmt.Errorf("record %d: %w", index, err)
+	}
+	return evidence.Entry{Index: index, Statement: statement, Predicate: predicate}, nil
+}
+
 func decode(body []byte) (st evidence.Statement, err error) {
 	if err := json.Unmarshal(body, &st); err != nil {
 		return st, fmt.Errorf("%w: statement: %w", ErrMalformed, err)

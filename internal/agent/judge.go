@@ -1,12 +1,9 @@
 package agent
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"slices"
 	"strings"
@@ -116,7 +113,7 @@ func (r *RunState) gaps(store *payload.Store) ([]evidence.Gap, error) {
 		return nil, nil
 	}
 	var gaps []evidence.Gap
-	for g, err := range lines[evidence.Gap](store, r.GapsPayload) {
+	for g, err := range payload.Lines[evidence.Gap](store, r.GapsPayload) {
 		if err != nil {
 			return nil, err
 		}
@@ -141,42 +138,11 @@ func (a *Agent) lockScope(scope evidence.Scope) (unlock func()) {
 // Observations reads those of one kind from a payload.
 func Observations(store *payload.Store, digest evidence.Digest, kind string) iter.Seq2[evidence.Observation, error] {
 	return func(yield func(evidence.Observation, error) bool) {
-		for o, err := range lines[evidence.Observation](store, digest) {
+		for o, err := range payload.Lines[evidence.Observation](store, digest) {
 			if err != nil || o.Kind == kind {
 				if !yield(o, err) {
 					return
 				}
-			}
-		}
-	}
-}
-
-// lines reads a payload of JSON lines. After an error it ends.
-func lines[T any](store *payload.Store, digest evidence.Digest) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
-		var zero T
-		r, err := store.Open(digest)
-		if err != nil {
-			yield(zero, err)
-			return
-		}
-		defer func() { _ = r.Close() }() // read-only; the digest was checked at its end
-		buffered := bufio.NewReaderSize(r, 64<<10)
-		for {
-			line, err := buffered.ReadBytes('\n')
-			if errors.Is(err, io.EOF) && len(line) == 0 {
-				return
-			}
-			var v T
-			if err == nil || errors.Is(err, io.EOF) {
-				err = json.Unmarshal(line, &v)
-			}
-			if err != nil {
-				yield(zero, fmt.Errorf("read payload %s: %w", digest, err))
-				return
-			}
-			if !yield(v, nil) {
-				return
 			}
 		}
 	}

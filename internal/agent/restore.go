@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/tallystick/tallystick/evidence"
+	"github.com/tallystick/tallystick/evidence/payload"
 )
 
 // restoreMetrics makes the series of before the restart exist again, from the
@@ -49,7 +50,7 @@ func (a *Agent) restorePassing(ctx context.Context, scope evidence.Scope, byChec
 		func(r Assessed) evidence.Digest { return r.Verdicts },
 	} {
 		for _, digest := range digests(byCheck, choose) {
-			for v, err := range lines[evidence.Verdict](a.store, digest) {
+			for v, err := range payload.Lines[evidence.Verdict](a.store, digest) {
 				if err != nil {
 					return err
 				}

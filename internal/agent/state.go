@@ -201,14 +201,9 @@ func decode(b batch) []decoded {
 	out := make([]decoded, 0, len(b.entries)+1)
 	for _, e := range b.entries {
 		d := decoded{index: e.Index, leaf: rfc6962.DefaultHasher.HashLeaf(e.Data)}
-		statement, err := seal.Peek(e.Data)
-		if err == nil {
-			d.subjects = statement.Subject
-			d.record, err = evidence.Decode(statement)
-		}
-		if err != nil {
-			d.err = fmt.Errorf("record %d: %w", e.Index, err)
-		}
+		var entry evidence.Entry
+		entry, d.err = seal.PeekEntry(e.Index, e.Data)
+		d.record, d.subjects = entry.Predicate, entry.Statement.Subject
 		out = append(out, d)
 	}
 	if b.err != nil {
@@ -346,7 +341,7 @@ func (s *State) Verdicts(store *payload.Store) iter.Seq2[evidence.Verdict, error
 	return func(yield func(evidence.Verdict, error) bool) {
 		for _, byCheck := range s.Assessed {
 			for _, digest := range digests(byCheck, func(r Assessed) evidence.Digest { return r.Verdicts }) {
-				for v, err := range lines[evidence.Verdict](store, digest) {
+				for v, err := range payload.Lines[evidence.Verdict](store, digest) {
 					if err != nil {
 						yield(v, err)
 						return

@@ -85,15 +85,8 @@ func (l *chosenLedger) all(ctx context.Context, from uint64) iter.Seq2[entry, er
 }
 
 func decode(raw ledger.Entry) (entry, error) {
-	statement, err := seal.Peek(raw.Data)
-	if err != nil {
-		return entry{}, fmt.Errorf("record %d: %w", raw.Index, err)
-	}
-	predicate, err := evidence.Decode(statement)
-	if err != nil {
-		return entry{}, fmt.Errorf("record %d: %w", raw.Index, err)
-	}
-	return entry{Entry: evidence.Entry{Index: raw.Index, Statement: statement, Predicate: predicate}, data: raw.Data}, nil
+	e, err := seal.PeekEntry(raw.Index, raw.Data)
+	return entry{Entry: e, data: raw.Data}, err
 }
 
 // agrees compares the hashes with the checkpoint: what is not the ledger that

@@ -130,16 +130,12 @@ func (f *Follower) Update(ctx context.Context) error {
 	return f.report()
 }
 
-func (f *Follower) take(e ledger.Entry) error {
-	statement, err := seal.Peek(e.Data)
+func (f *Follower) take(raw ledger.Entry) error {
+	e, err := seal.PeekEntry(raw.Index, raw.Data)
 	if err != nil {
-		return fmt.Errorf("record %d: %w", e.Index, err)
+		return err
 	}
-	predicate, err := evidence.Decode(statement)
-	if err != nil {
-		return fmt.Errorf("record %d: %w", e.Index, err)
-	}
-	return f.fold.Take(evidence.Entry{Index: e.Index, Statement: statement, Predicate: predicate})
+	return f.fold.Take(e)
 }
 
 // maxCatalogue bounds the catalogue of checks, in bytes.

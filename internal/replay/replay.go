@@ -19,7 +19,6 @@ package replay
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"runtime"
 	"sync"
@@ -47,14 +46,9 @@ func Directory(dir string) (Source, uint64, error) {
 	}
 	return Source{Payloads: payload.OpenRead(dir), Entries: func(yield func(evidence.Entry, error) bool) {
 		for raw, err := range r.Entries(0) {
-			e := evidence.Entry{Index: raw.Index}
+			var e evidence.Entry
 			if err == nil {
-				if e.Statement, err = seal.Peek(raw.Data); err == nil {
-					e.Predicate, err = evidence.Decode(e.Statement)
-				}
-				if err != nil {
-					err = fmt.Errorf("record %d: %w", raw.Index, err)
-				}
+				e, err = seal.PeekEntry(raw.Index, raw.Data)
 			}
 			if !yield(e, err) || err != nil {
 				return
