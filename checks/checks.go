@@ -11,6 +11,7 @@
 //
 //	resource  the body of the observation, as the provider sent it
 //	kind      the kind of the resource: "aws.rds.instance"
+//	id        the id of the resource: its ARN where it has one
 //	account   the account of the scope
 //	region    the region of the resource; empty for a global one
 //	params.X  the parameter X of the check
@@ -19,9 +20,11 @@
 //	          a list when the join says many
 //
 // The functions are those of the CEL standard library, of cel-go's strings,
-// lists and sets extensions, and four of our own: days(n) and hours(n) are
+// lists and sets extensions, and six of our own: days(n) and hours(n) are
 // durations; oneOf(value, list) is the value, or an error when the list does
-// not have it; undecided(text) is an error, and the text becomes the reason.
+// not have it; undecided(text) is an error, and the text becomes the reason;
+// document(text) is the value that a JSON text writes, percent-encoded or not;
+// many(value) is a list as it is, and anything else as the only element of one.
 // In two places rules are stricter than CEL: comparing values of different
 // types, unless one is null, is an error and not false, and so is has(x.f)
 // where x is not an object.
@@ -160,6 +163,7 @@ type Messages struct {
 type Example struct {
 	Name       string                      `json:"name" yaml:"name"`
 	Kind       string                      `json:"kind,omitempty" yaml:"kind"` // the first of the check's kinds when empty
+	ID         string                      `json:"id,omitempty" yaml:"id"`     // of the resource; "example" when empty
 	Resource   map[string]any              `json:"resource" yaml:"resource"`
 	Joined     map[string][]map[string]any `json:"joined,omitempty" yaml:"joined"` // bodies by kind; ids are KIND/0, KIND/1, ...
 	Gaps       []ExampleGap                `json:"gaps,omitempty" yaml:"gaps"`

@@ -15,6 +15,7 @@ import (
 const (
 	resourceVar = "resource"
 	kindVar     = "kind"
+	idVar       = "id"
 	accountVar  = "account"
 	regionVar   = "region"
 	nowVar      = "now"
@@ -157,7 +158,7 @@ func (c *compiler) joins(r *rule) {
 		if j.In != "" && j.In != "account" && j.In != "region" {
 			c.fault(part+".in", "%q is not one of account, region", j.In)
 		}
-		if _, taken := c.tracked[j.Name]; taken || slices.Contains([]string{kindVar, accountVar, regionVar, nowVar, paramsVar}, j.Name) {
+		if _, taken := c.tracked[j.Name]; taken || slices.Contains([]string{kindVar, idVar, accountVar, regionVar, nowVar, paramsVar}, j.Name) {
 			c.fault(part+".name", "the name %q is taken", j.Name)
 			continue
 		}

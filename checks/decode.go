@@ -36,6 +36,20 @@ func decodeBody(body []byte, want fields) (map[string]any, error) {
 	return out, nil
 }
 
+// decodeValue decodes a text that is one JSON value.
+func decodeValue(text []byte) (any, error) {
+	d := decoder{b: text}
+	v, err := d.value(true, 0)
+	if err != nil {
+		return nil, err
+	}
+	d.space()
+	if d.i != len(d.b) {
+		return nil, d.fault("text after the value")
+	}
+	return v, nil
+}
+
 type decoder struct {
 	b []byte
 	i int

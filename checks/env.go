@@ -2,6 +2,7 @@ package checks
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 const undecidedPrefix = "undecided: "
 
 // functions are what rules have beyond CEL and its extensions. Whoever repeats
-// a judgement with another implementation of CEL needs these four.
+// a judgement with another implementation of CEL needs these six.
 func functions() []cel.EnvOption {
 	return []cel.EnvOption{
 		// days(int) -> duration, hours(int) -> duration
@@ -38,7 +39,50 @@ func functions() []cel.EnvOption {
 			cel.UnaryBinding(func(text ref.Val) ref.Val {
 				return types.NewErr("%s%v", undecidedPrefix, text.Value())
 			}))),
+
+		// document(string) -> dyn: the value that a JSON text writes, such as a
+		// policy. IAM sends its policies percent-encoded (RFC 3986); such a text
+		// is decoded first. A text that is no JSON is an error.
+		cel.Function("document", cel.Overload("document_string", []*cel.Type{cel.StringType}, cel.DynType,
+			cel.UnaryBinding(readDocument))),
+
+		// many(dyn) -> list(dyn): a list as it is, anything else as the only
+		// element of one. Policies write one value without its brackets.
+		cel.Function("many", cel.Overload("many_dyn", []*cel.Type{cel.DynType}, cel.ListType(cel.DynType),
+			cel.UnaryBinding(func(v ref.Val) ref.Val {
+				if l, ok := v.(traits.Lister); ok {
+					return l
+				}
+				return types.DefaultTypeAdapter.NativeToValue([]ref.Val{v})
+			}))),
 	}
+}
+
+// maxDocument bounds a text that document reads. The largest policy of AWS has
+// 20,480 bytes (S3 user guide, bucket policies), three times that when encoded.
+const maxDocument = 1 << 20
+
+func readDocument(text ref.Val) ref.Val {
+	s, ok := text.(types.String)
+	if !ok {
+		return types.MaybeNoSuchOverloadErr(text)
+	}
+	raw := strings.TrimSpace(string(s))
+	if len(raw) > maxDocument {
+		return types.NewErr("%sa document of %d bytes is too long to be read", undecidedPrefix, len(raw))
+	}
+	if strings.HasPrefix(raw, "%") {
+		decoded, err := url.PathUnescape(raw)
+		if err != nil {
+			return types.NewErr("%sa document is not percent-encoded as it should be: %v", undecidedPrefix, err)
+		}
+		raw = decoded
+	}
+	v, err := decodeValue([]byte(raw))
+	if err != nil {
+		return types.NewErr("%sa document is not JSON: %v", undecidedPrefix, err)
+	}
+	return types.DefaultTypeAdapter.NativeToValue(v)
 }
 
 // maxUnits keeps days and hours well inside a duration.
@@ -76,6 +120,7 @@ func newEnv() (*cel.Env, error) {
 	env, err := cel.NewEnv(append(functions(),
 		cel.Variable(resourceVar, object),
 		cel.Variable(kindVar, cel.StringType),
+		cel.Variable(idVar, cel.StringType),
 		cel.Variable(accountVar, cel.StringType),
 		cel.Variable(regionVar, cel.StringType),
 		cel.Variable(nowVar, cel.TimestampType),

@@ -217,6 +217,9 @@ func TestEvaluateErrors(t *testing.T) {
 		{"not a time", "now - timestamp(resource.At) < days(1)", `{"At":"yesterday"}`, "can not be evaluated"},
 		{"a name the rule does not know", "oneOf(resource.State, ['on', 'off']) == 'on'", `{"State":"odd"}`, `"odd" is not one of the values that the rule knows: on, off`},
 		{"said so by the rule", "resource.A == 1 || undecided('look in ' + resource.Where)", `{"A":2,"Where":"the attic"}`, "look in the attic"},
+		{"a document that is none", "document(resource.Policy).Version == '1'", `{"Policy":"<xml/>"}`, "a document is not JSON"},
+		{"a document with bad percent-encoding", "document(resource.Policy).Version == '1'", `{"Policy":"%7B%zz"}`, "is not percent-encoded as it should be"},
+		{"a document that lacks a field", "document(resource.Policy).Version == '1'", `{"Policy":"{}"}`, "no"},
 		{"too much work", "[0,1,2,3,4,5,6,7,8,9].all(a, [0,1,2,3,4,5,6,7,8,9].all(b, [0,1,2,3,4,5,6,7,8,9].all(c, [0,1,2,3,4,5,6,7,8,9].all(d, [0,1,2,3,4,5,6,7,8,9].all(e, [0,1,2,3,4,5,6,7,8,9].all(f, a+b+c+d+e+f >= resource.A))))))", `{"A":0}`, "exceeded its cost limit"},
 	}
 	for _, tt := range tests {
@@ -225,6 +228,26 @@ func TestEvaluateErrors(t *testing.T) {
 			v := evaluate(t, c, facts(box("/a", tt.body)))[0]
 			if v.Status != evidence.Unknown || !strings.Contains(v.Reason, tt.reason) {
 				t.Errorf("got %s %q, want unknown %q", v.Status, v.Reason, tt.reason)
+			}
+		})
+	}
+}
+
+func TestEvaluateFunctions(t *testing.T) {
+	tests := []struct{ name, pass, body string }{
+		{"document", "document(resource.P).Version == '2012-10-17'", `{"P":"{\"Version\": \"2012-10-17\"}"}`},
+		{"document, percent-encoded as IAM sends it", "document(resource.P).Statement[0].Action == 's3:*'", `{"P":"%7B%22Statement%22%3A%5B%7B%22Action%22%3A%22s3%3A%2A%22%7D%5D%7D"}`},
+		{"document with a plus, which stands for itself", "document(resource.P).A == '+'", `{"P":"%7B%22A%22%3A%22+%22%7D"}`},
+		{"many of a text", "many(resource.A) == ['x']", `{"A":"x"}`},
+		{"many of a list", "many(resource.A) == ['x', 'y']", `{"A":["x","y"]}`},
+		{"many of an object", "many(resource.A).exists(a, a.B == 1)", `{"A":{"B":1}}`},
+		{"id", "id == 'a'", `{}`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := load(t, control(boxCheck("box-shut", tt.pass)))
+			if v := evaluate(t, c, facts(box("/a", tt.body)))[0]; v.Status != evidence.Pass {
+				t.Errorf("got %s %q, want pass", v.Status, v.Reason)
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -36,7 +37,7 @@ func (c *Catalogue) RunExample(check string, e Example) (evidence.Verdict, error
 	}
 	var got evidence.Verdict
 	err = one.Evaluate(context.Background(), in, nil, func(v evidence.Verdict) error {
-		if v.Resource == exampleResource {
+		if v.Resource == e.id() {
 			got = v
 		}
 		return nil
@@ -80,6 +81,9 @@ func (e Example) compare(got evidence.Verdict) error {
 	return nil
 }
 
+// id gives the id of the example's resource.
+func (e Example) id() string { return cmp.Or(e.ID, exampleResource) }
+
 // input makes the facts of an example: kinds of joins that it does not mention
 // were collected and are empty.
 func (e Example) input(check Check) (Input, error) {
@@ -121,14 +125,14 @@ func (e Example) input(check Check) (Input, error) {
 			observed[k] = append(observed[k], o)
 		}
 	}
-	o, err := observation(kind, exampleResource, e.Region, e.Resource)
+	o, err := observation(kind, e.id(), e.Region, e.Resource)
 	if err != nil {
 		return in, err
 	}
 	observed[kind] = append(observed[kind], o)
 	gaps := map[string][]evidence.Gap{}
 	for _, g := range e.Gaps {
-		gap := g.gap(kind)
+		gap := g.gap(kind, e.id())
 		gaps[gap.Kind] = append(gaps[gap.Kind], gap)
 	}
 	for k, list := range observed {
@@ -149,13 +153,13 @@ func observation(kind, id, region string, body map[string]any) (evidence.Observa
 	return evidence.Observation{Kind: kind, ID: id, Region: region, Body: raw}, nil
 }
 
-func (g ExampleGap) gap(own string) evidence.Gap {
+func (g ExampleGap) gap(own, id string) evidence.Gap {
 	out := evidence.Gap{
 		Kind: g.Kind, Resource: g.Resource, Field: g.Field, Operation: g.Operation,
 		Permission: g.Permission, Class: g.Class, Code: g.Code,
 	}
 	if g.Kind == "" {
-		out.Kind, out.Resource = own, exampleResource
+		out.Kind, out.Resource = own, id
 	}
 	if out.Class == "" {
 		out.Class = evidence.Denied

@@ -17,6 +17,7 @@ import (
 type row struct {
 	rule     *rule
 	kind     string
+	id       string
 	region   string
 	body     map[string]any
 	ev       *evaluation
@@ -41,6 +42,8 @@ func (row *row) ResolveName(name string) (any, bool) {
 		return row.body, true
 	case kindVar:
 		return types.String(row.kind), true
+	case idVar:
+		return types.String(row.id), true
 	case accountVar:
 		return row.ev.account, true
 	case regionVar:
@@ -123,7 +126,7 @@ func (ev *evaluation) judge(r *rule, o evidence.Observation, body map[string]any
 	if broken != "" {
 		return undecided(v, cause{text: "the observation can not be understood: " + broken}), nil
 	}
-	row := &row{rule: r, kind: o.Kind, region: o.Region, body: body, ev: ev}
+	row := &row{rule: r, kind: o.Kind, id: o.ID, region: o.Region, body: body, ev: ev}
 	if len(r.joins) > 0 {
 		row.vars = make(map[string]any, len(r.joins))
 	}

@@ -128,6 +128,12 @@ func prefix(serviceID string) string {
 		return "elasticloadbalancing"
 	case "efs":
 		return "elasticfilesystem"
+	case "configservice":
+		return "config"
+	case "eventbridge":
+		return "events"
+	case "ssoadmin":
+		return "sso"
 	default:
 		return s
 	}

@@ -41,12 +41,19 @@ func refusals() map[string]refusal {
 		resp.Header.Set("X-Amzn-Errortype", code)
 		return resp
 	}}
+	s3control := refusal{"AccessDenied", "SlowDown", func(req *http.Request, code string) *http.Response {
+		return capture.Respond(req, statusFor(code, 503), "application/xml",
+			fmt.Sprintf(`<?xml version="1.0" encoding="UTF-8"?><ErrorResponse><Error><Code>%s</Code><Message>refused by the test</Message></Error><RequestId>r</RequestId></ErrorResponse>`, code))
+	}}
 	return map[string]refusal{
 		"sts": query, "iam": query, "rds": query,
 		"ec2": ec2,
 		"s3":  s3,
 		"kms": json, "cloudtrail": json, "dynamodb": json, "logs": json,
-		"backup": restJSON,
+		"backup":  restJSON,
+		"account": restJSON, "elasticfilesystem": restJSON, "guardduty": restJSON, "inspector2": restJSON, "dlm": restJSON,
+		"acm": json, "config": json, "events": json, "identitystore": json, "organizations": json, "sso": json,
+		"sns": query, "elasticloadbalancing": query, "s3control": s3control,
 	}
 }
 
