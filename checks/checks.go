@@ -16,6 +16,11 @@
 //	region    the region of the resource; empty for a global one
 //	params.X  the parameter X of the check
 //	now       the time at which the kind was collected
+//	scope     what is looked at: accounts (a list of ids), central (those that
+//	          answer for the organisation), not_collected (a map from the ids
+//	          that the organisation lists and that are not looked at to name,
+//	          state, excluded, reason and approver), regions (a list; null:
+//	          every enabled one)
 //	NAME      one for each join: an object, or null when there is no match;
 //	          a list when the join says many
 //
@@ -98,7 +103,8 @@ type Check struct {
 	Examples      []Example `json:"examples,omitempty" yaml:"examples"`
 }
 
-// Join gives a rule other resources of the same account under a name.
+// Join gives a rule other resources of the same account, or of the accounts that
+// answer for its organisation, under a name.
 type Join struct {
 	Name string `json:"name" yaml:"name"`
 	Kind string `json:"kind" yaml:"kind"`
@@ -112,10 +118,21 @@ type Join struct {
 
 	Many bool `json:"many,omitempty" yaml:"many"` // a list instead of the one match
 
-	// In is "account" (the default) or "region": only resources of the same
-	// region match, and a list that could not be read elsewhere is no concern.
+	// In is "account" (the default), "region" or "organization". In the region,
+	// only resources of the same region match, and a list that could not be
+	// read elsewhere is no concern. In the organisation, the resources are
+	// those that were seen in the accounts that answer for it: the management
+	// account and the delegated administrators. One that several of them saw
+	// is one resource, as seen by the one with the fewest gaps.
 	In string `json:"in,omitempty" yaml:"in"`
 }
+
+// The values of Join.In.
+const (
+	inAccount      = "account"
+	inRegion       = "region"
+	inOrganization = "organization"
+)
 
 // Parameter is a threshold that the operator may set.
 type Parameter struct {
@@ -161,24 +178,45 @@ type Messages struct {
 // Example is a resource with the verdict that it must get: documentation that
 // is tested.
 type Example struct {
-	Name       string                      `json:"name" yaml:"name"`
-	Kind       string                      `json:"kind,omitempty" yaml:"kind"` // the first of the check's kinds when empty
-	ID         string                      `json:"id,omitempty" yaml:"id"`     // of the resource; "example" when empty
-	Resource   map[string]any              `json:"resource" yaml:"resource"`
-	Joined     map[string][]map[string]any `json:"joined,omitempty" yaml:"joined"` // bodies by kind; ids are KIND/0, KIND/1, ...
-	Gaps       []ExampleGap                `json:"gaps,omitempty" yaml:"gaps"`
-	Account    string                      `json:"account,omitempty" yaml:"account"`
-	Region     string                      `json:"region,omitempty" yaml:"region"`
-	Now        string                      `json:"now,omitempty" yaml:"now"` // RFC 3339; 2026-07-01T06:00:00Z when empty
-	Parameters map[string]any              `json:"parameters,omitempty" yaml:"parameters"`
+	Name     string                      `json:"name" yaml:"name"`
+	Kind     string                      `json:"kind,omitempty" yaml:"kind"` // the first of the check's kinds when empty
+	ID       string                      `json:"id,omitempty" yaml:"id"`     // of the resource; "example" when empty
+	Resource map[string]any              `json:"resource" yaml:"resource"`
+	Joined   map[string][]map[string]any `json:"joined,omitempty" yaml:"joined"` // bodies by kind; ids are KIND/0, KIND/1, ...
+	// Organization is the same for joins in the organisation.
+	Organization map[string][]map[string]any `json:"organization,omitempty" yaml:"organization"`
+	Gaps         []ExampleGap                `json:"gaps,omitempty" yaml:"gaps"`
+	Scope        *ExampleScope               `json:"scope,omitempty" yaml:"scope"` // what is looked at; the example's account alone when empty
+	Account      string                      `json:"account,omitempty" yaml:"account"`
+	Region       string                      `json:"region,omitempty" yaml:"region"`
+	Now          string                      `json:"now,omitempty" yaml:"now"` // RFC 3339; 2026-07-01T06:00:00Z when empty
+	Parameters   map[string]any              `json:"parameters,omitempty" yaml:"parameters"`
 
 	Want   evidence.Status `json:"want" yaml:"want"`
 	Basis  evidence.Basis  `json:"basis,omitempty" yaml:"basis"`   // checked when set
 	Reason string          `json:"reason,omitempty" yaml:"reason"` // what the reason must contain
 }
 
+// ExampleScope is what is looked at in an example, beside its account.
+type ExampleScope struct {
+	Accounts     []string              `json:"accounts,omitempty" yaml:"accounts"`
+	Central      []string              `json:"central,omitempty" yaml:"central"`
+	NotCollected []ExampleNotCollected `json:"not_collected,omitempty" yaml:"not_collected"`
+	Regions      []string              `json:"regions,omitempty" yaml:"regions"` // empty: every enabled one
+}
+
+// ExampleNotCollected is an account of the organisation that is not looked at.
+type ExampleNotCollected struct {
+	Account  string `json:"account" yaml:"account"`
+	State    string `json:"state,omitempty" yaml:"state"`
+	Excluded bool   `json:"excluded,omitempty" yaml:"excluded"`
+	Reason   string `json:"reason,omitempty" yaml:"reason"`
+	Approver string `json:"approver,omitempty" yaml:"approver"`
+}
+
 // ExampleGap is a gap of an example. Without Kind it is a gap of the resource
-// itself. With Kind but no Resource it is the list of that kind.
+// itself. With Kind but no Resource it is the list of that kind, in the account
+// and in the organisation alike.
 type ExampleGap struct {
 	Kind       string         `json:"kind,omitempty" yaml:"kind"`
 	Resource   string         `json:"resource,omitempty" yaml:"resource"`
@@ -239,10 +277,13 @@ func (c *Catalogue) rule(id string) *rule {
 
 // Read is what a check's verdict depends on: fields of a kind.
 type Read struct {
-	Kind   string
-	Join   string   // name of the join; empty for the resource itself
-	Many   bool     // of the join
-	Fields []string // top-level fields of the body, sorted; ["*"] when the rule uses the body as a whole
+	Kind string
+	Join string // name of the join; empty for the resource itself
+	Many bool   // of the join
+	// Organization says that the join is over the accounts that answer for the
+	// organisation.
+	Organization bool
+	Fields       []string // top-level fields of the body, sorted; ["*"] when the rule uses the body as a whole
 }
 
 // Reads derives from the check's expressions which fields of which kinds its
@@ -266,7 +307,7 @@ func (c *Catalogue) Reads(check string) []Read {
 		if j.Field != "" {
 			of = of.with(j.key[0])
 		}
-		reads = append(reads, Read{Kind: j.Kind, Join: j.Name, Many: j.Many, Fields: of.list()})
+		reads = append(reads, Read{Kind: j.Kind, Join: j.Name, Many: j.Many, Organization: j.In == inOrganization, Fields: of.list()})
 	}
 	return reads
 }

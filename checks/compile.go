@@ -19,6 +19,7 @@ const (
 	accountVar  = "account"
 	regionVar   = "region"
 	nowVar      = "now"
+	scopeVar    = "scope"
 	paramsVar   = "params"
 )
 
@@ -41,6 +42,7 @@ type rule struct {
 	decides dependence        // what verdicts depend on
 	shows   map[string]fields // that, and what the messages show, by variable
 	params  map[string]ref.Val
+	scoped  bool // the rule looks at the scope in force
 }
 
 type condition struct {
@@ -118,7 +120,7 @@ func compile(base *cel.Env, control string, check Check) (*rule, []fault) {
 		c.unused(check)
 		c.prune(r)
 	}
-	r.decides, r.shows = c.decides, c.shows
+	r.decides, r.shows, r.scoped = c.decides, c.shows, c.idents[scopeVar]
 	return r, c.faults
 }
 
@@ -155,10 +157,10 @@ func (c *compiler) joins(r *rule) {
 			compiled.reads = dependence{}
 			compiled.equals = c.expression(part+".equals", j.Equals, nil, compiled.reads)
 		}
-		if j.In != "" && j.In != "account" && j.In != "region" {
-			c.fault(part+".in", "%q is not one of account, region", j.In)
+		if places := []string{inAccount, inRegion, inOrganization}; j.In != "" && !slices.Contains(places, j.In) {
+			c.fault(part+".in", "%q is not one of %s", j.In, strings.Join(places, ", "))
 		}
-		if _, taken := c.tracked[j.Name]; taken || slices.Contains([]string{kindVar, idVar, accountVar, regionVar, nowVar, paramsVar}, j.Name) {
+		if _, taken := c.tracked[j.Name]; taken || slices.Contains([]string{kindVar, idVar, accountVar, regionVar, nowVar, scopeVar, paramsVar}, j.Name) {
 			c.fault(part+".name", "the name %q is taken", j.Name)
 			continue
 		}

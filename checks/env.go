@@ -124,6 +124,7 @@ func newEnv() (*cel.Env, error) {
 		cel.Variable(accountVar, cel.StringType),
 		cel.Variable(regionVar, cel.StringType),
 		cel.Variable(nowVar, cel.TimestampType),
+		cel.Variable(scopeVar, object),
 		// has(x.f) where x is null or a string is an error, hence unknown,
 		// instead of false.
 		cel.EnableErrorOnBadPresenceTest(true),

@@ -35,6 +35,13 @@ type Input struct {
 
 	// Kinds holds the facts by kind. A kind that is not here was not collected.
 	Kinds map[string]Facts
+	// Organization holds the facts by kind of the accounts that answer for the
+	// organisation, one element for each account, for joins in the organisation.
+	Organization map[string][]Facts
+
+	// InForce is the schedule in force, of which rules see the part of the
+	// scope's provider as `scope`. Nil: rules that need it can not be decided.
+	InForce *evidence.Schedule
 }
 
 // Evaluate judges the facts by the checks that which names, or by all checks
@@ -58,6 +65,7 @@ func (c *Catalogue) Evaluate(ctx context.Context, in Input, which []string, emit
 		indexes: map[indexKey]*index{},
 		needed:  map[string]fields{},
 		kept:    map[*rule][]evidence.Verdict{},
+		scope:   scopeOf(in.InForce, in.Scope.Provider),
 	}
 	for _, r := range rules {
 		for _, j := range r.joins {
@@ -130,6 +138,7 @@ type evaluation struct {
 	in      Input
 	now     ref.Val // for the kind that is being judged
 	account ref.Val
+	scope   map[string]any // nil when it is not known
 	indexes map[indexKey]*index
 	needed  map[string]fields // of each joined kind, over all rules
 	kept    map[*rule][]evidence.Verdict

@@ -110,20 +110,19 @@ func (e Example) input(check Check) (Input, error) {
 	for _, k := range check.Kinds {
 		observed[k] = nil
 	}
+	central := map[string][]evidence.Observation{}
 	for _, j := range check.Joins {
+		if j.In == inOrganization {
+			central[j.Kind] = nil
+			continue
+		}
 		observed[j.Kind] = nil
 	}
-	for _, k := range slices.Sorted(maps.Keys(e.Joined)) {
-		if _, known := observed[k]; !known {
-			return in, fmt.Errorf("joined: the check joins no %s", k)
-		}
-		for i, body := range e.Joined[k] {
-			o, err := observation(k, fmt.Sprintf("%s/%d", k, i), e.Region, body)
-			if err != nil {
-				return in, err
-			}
-			observed[k] = append(observed[k], o)
-		}
+	if err := e.join("joined", e.Joined, observed); err != nil {
+		return in, err
+	}
+	if err := e.join("organization", e.Organization, central); err != nil {
+		return in, err
 	}
 	o, err := observation(kind, e.id(), e.Region, e.Resource)
 	if err != nil {
@@ -139,7 +138,53 @@ func (e Example) input(check Check) (Input, error) {
 		slices.SortFunc(list, func(a, b evidence.Observation) int { return compare(a.ID, b.ID) })
 		in.Kinds[k] = Facts{Observations: yieldAll(list), Gaps: gaps[k], At: in.Now}
 	}
+	in.InForce = e.inForce(in.Scope)
+	in.Organization = map[string][]Facts{}
+	for k, list := range central {
+		in.Organization[k] = []Facts{{Observations: yieldAll(list), Gaps: gaps[k], At: in.Now}}
+	}
 	return in, nil
+}
+
+// inForce makes the schedule in force from what the example says is looked at.
+func (e Example) inForce(own evidence.Scope) *evidence.Schedule {
+	s := &evidence.Schedule{Scopes: []evidence.Scope{own}}
+	if e.Scope == nil {
+		return s
+	}
+	at := func(account string) evidence.Scope { return evidence.Scope{Provider: own.Provider, Account: account} }
+	for _, account := range e.Scope.Accounts {
+		s.Scopes = append(s.Scopes, at(account))
+	}
+	for _, account := range e.Scope.Central {
+		s.Central = append(s.Central, at(account))
+	}
+	for _, n := range e.Scope.NotCollected {
+		s.NotCollected = append(s.NotCollected, evidence.NotCollected{
+			Scope: at(n.Account), State: n.State, Excluded: n.Excluded, Reason: n.Reason, Approver: n.Approver,
+		})
+	}
+	if len(e.Scope.Regions) > 0 {
+		s.Regions = map[string][]string{own.Provider: e.Scope.Regions}
+	}
+	return s
+}
+
+// join adds the bodies of joined kinds, which the check must join.
+func (e Example) join(what string, bodies map[string][]map[string]any, into map[string][]evidence.Observation) error {
+	for _, k := range slices.Sorted(maps.Keys(bodies)) {
+		if _, known := into[k]; !known {
+			return fmt.Errorf("%s: the check joins no %s there", what, k)
+		}
+		for i, body := range bodies[k] {
+			o, err := observation(k, fmt.Sprintf("%s/%d", k, i), e.Region, body)
+			if err != nil {
+				return err
+			}
+			into[k] = append(into[k], o)
+		}
+	}
+	return nil
 }
 
 func observation(kind, id, region string, body map[string]any) (evidence.Observation, error) {

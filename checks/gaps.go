@@ -124,7 +124,7 @@ func sorted(gaps []evidence.Gap) []evidence.Gap {
 		return cmp.Or(
 			compare(a.Kind, b.Kind), compare(a.Region, b.Region), compare(a.Resource, b.Resource),
 			compare(a.Field, b.Field), compare(a.Operation, b.Operation), compare(string(a.Class), string(b.Class)),
-			compare(a.Code, b.Code), compare(a.Message, b.Message), compare(a.Permission, b.Permission))
+			compare(a.Code, b.Code), compare(a.Message, b.Message), compare(a.Permission, b.Permission), compare(a.Policy, b.Policy))
 	})
 	return slices.Compact(out)
 }

@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,8 +22,11 @@ const (
 )
 
 // indexKey names an index: a kind by one of its fields, or the whole kind when
-// the field is empty.
-type indexKey struct{ kind, field string }
+// the field is empty, of the account or of the organisation.
+type indexKey struct {
+	kind, field  string
+	organization bool
+}
 
 // index holds the resources of a joined kind, reduced to the fields that rules
 // read, by the value of one field.
@@ -41,69 +45,114 @@ type joined struct {
 	asOf       *time.Time
 	body       map[string]any
 	gaps       []evidence.Gap
-	whole      bool // the gaps cover the whole body
+	whole      bool  // the gaps cover the whole body
+	broken     error // the body can not be read
 }
 
 // index gives the index of a join, built when it is first asked for.
 func (ev *evaluation) index(j join) (*index, error) {
-	key := indexKey{kind: j.Kind, field: j.Field}
+	key := indexKey{kind: j.Kind, field: j.Field, organization: j.In == inOrganization}
 	if ix, ok := ev.indexes[key]; ok {
 		return ix, nil
 	}
 	ix := &index{byKey: map[string][]*joined{}}
 	ev.indexes[key] = ix
-	facts, why := ev.facts(j.Kind)
+	places, why := ev.places(j)
 	if why != "" {
 		ix.missing = why
 		return ix, nil
 	}
-	gaps := sortGaps(j.Kind, facts.Gaps)
-	unseen, err := unobserved(facts, gaps)
-	if err != nil {
-		return nil, fmt.Errorf("read observations of %s in %s: %w", j.Kind, ev.in.Scope, err)
-	}
-	ix.holes = append(ix.holes, gaps.lists...)
-	ix.holes = append(ix.holes, unseen...)
-	if facts.Observations == nil {
-		return ix, nil
-	}
-	for o, err := range facts.Observations {
+	best := map[[2]string]*joined{} // by region and id
+	for _, facts := range places {
+		gaps := sortGaps(j.Kind, facts.Gaps)
+		unseen, err := unobserved(facts, gaps)
 		if err != nil {
 			return nil, fmt.Errorf("read observations of %s in %s: %w", j.Kind, ev.in.Scope, err)
 		}
-		ix.add(j, o, ev.needed[j.Kind], gaps)
+		ix.holes = append(ix.holes, gaps.lists...)
+		ix.holes = append(ix.holes, unseen...)
+		if facts.Observations == nil {
+			continue
+		}
+		for o, err := range facts.Observations {
+			if err != nil {
+				return nil, fmt.Errorf("read observations of %s in %s: %w", j.Kind, ev.in.Scope, err)
+			}
+			e := newJoined(o, ev.needed[j.Kind], gaps)
+			if len(places) == 1 {
+				ix.add(j, e)
+				continue
+			}
+			place := [2]string{o.Region, o.ID}
+			if other, again := best[place]; !again || e.clearer(other) {
+				best[place] = e
+			}
+		}
+	}
+	for _, e := range slices.SortedFunc(maps.Values(best), func(a, b *joined) int {
+		return cmp.Or(compare(a.region, b.region), compare(a.id, b.id))
+	}) {
+		ix.add(j, e)
 	}
 	return ix, nil
 }
 
-func (ix *index) add(j join, o evidence.Observation, want fields, gaps gapSet) {
+// places gives the facts that a join is over, or why there are none.
+func (ev *evaluation) places(j join) ([]Facts, string) {
+	if j.In != inOrganization {
+		facts, why := ev.facts(j.Kind)
+		return []Facts{facts}, why
+	}
+	places := ev.in.Organization[j.Kind]
+	if len(places) == 0 {
+		return nil, j.Kind + " was not collected in an account that answers for the organisation (its management account or a delegated administrator)"
+	}
+	return places, ""
+}
+
+func newJoined(o evidence.Observation, want fields, gaps gapSet) *joined {
 	e := &joined{id: o.ID, region: o.Region, asOf: o.AsOf}
 	e.gaps, e.whole = gaps.of(o.Region, o.ID)
-	body, err := decodeBody(o.Body, want)
-	if err != nil {
+	e.body, e.broken = decodeBody(o.Body, want)
+	return e
+}
+
+// clearer says whether more is known of a resource than by the same resource
+// seen from another account.
+func (e *joined) clearer(other *joined) bool {
+	switch {
+	case (e.broken == nil) != (other.broken == nil):
+		return e.broken == nil
+	case e.whole != other.whole:
+		return other.whole
+	}
+	return len(e.gaps) < len(other.gaps)
+}
+
+func (ix *index) add(j join, e *joined) {
+	if e.broken != nil {
 		ix.holes = append(ix.holes, hole{
-			kind: j.Kind, region: o.Region, resource: o.ID, reason: o.ID + " of " + j.Kind + ": " + err.Error(),
+			kind: j.Kind, region: e.region, resource: e.id, reason: e.id + " of " + j.Kind + ": " + e.broken.Error(),
 		})
 		return
 	}
-	e.body = body
 	if j.Field == "" {
 		ix.all = append(ix.all, e)
 		return
 	}
 	if e.whole || slices.ContainsFunc(e.gaps, func(g evidence.Gap) bool { return g.Field == j.key[0] }) {
-		ix.holes = append(ix.holes, hole{kind: j.Kind, region: o.Region, resource: o.ID, gaps: e.gaps})
+		ix.holes = append(ix.holes, hole{kind: j.Kind, region: e.region, resource: e.id, gaps: e.gaps})
 		return
 	}
-	switch k := dig(body, j.key).(type) {
+	switch k := dig(e.body, j.key).(type) {
 	case string:
 		ix.byKey[k] = append(ix.byKey[k], e)
 	case nil:
 		// Null: it belongs to nothing.
 	default:
 		ix.holes = append(ix.holes, hole{
-			kind: j.Kind, region: o.Region, resource: o.ID,
-			reason: fmt.Sprintf("%s of %s has no text in %s", o.ID, j.Kind, j.Field),
+			kind: j.Kind, region: e.region, resource: e.id,
+			reason: fmt.Sprintf("%s of %s has no text in %s", e.id, j.Kind, j.Field),
 		})
 	}
 }
@@ -130,7 +179,7 @@ func dig(body map[string]any, path []string) any {
 
 // holesFor gives the holes that may hide a match in region.
 func (ix *index) holesFor(j join, region string) []hole {
-	if j.In != "region" {
+	if j.In != inRegion {
 		return ix.holes
 	}
 	var out []hole
@@ -161,7 +210,7 @@ func (ev *evaluation) resolve(r *rule, j join, row *row) error {
 		}
 		matches = found
 	}
-	if j.In == "region" {
+	if j.In == inRegion {
 		matches = slices.DeleteFunc(slices.Clone(matches), func(m *joined) bool {
 			return m.region != row.region
 		})

@@ -199,7 +199,7 @@ func TestJoinPruned(t *testing.T) {
 	if v := evaluate(t, c, kinds)[0]; v.Status != evidence.Pass {
 		t.Errorf("option off: got %s %q", v.Status, v.Reason)
 	}
-	if got := fmt.Sprint(c.Reads("box-shut")); got != "[{aws.box  false [Shut]}]" {
+	if got := fmt.Sprint(c.Reads("box-shut")); got != "[{aws.box  false false [Shut]}]" {
 		t.Errorf("option off: reads %s", got)
 	}
 	c, err := c.WithParameters(map[string]map[string]Override{"box-shut": {"lids": {Value: true}}})
@@ -209,7 +209,7 @@ func TestJoinPruned(t *testing.T) {
 	if v := evaluate(t, c, kinds)[0]; v.Status != evidence.Unknown || v.Reason != "aws.lid was not collected" {
 		t.Errorf("option on: got %s %q", v.Status, v.Reason)
 	}
-	if got := fmt.Sprint(c.Reads("box-shut")); got != "[{aws.box  false [Name Shut]} {aws.lid lid false [Of Shut]}]" {
+	if got := fmt.Sprint(c.Reads("box-shut")); got != "[{aws.box  false false [Name Shut]} {aws.lid lid false false [Of Shut]}]" {
 		t.Errorf("option on: reads %s", got)
 	}
 }

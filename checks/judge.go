@@ -50,6 +50,8 @@ func (row *row) ResolveName(name string) (any, bool) {
 		return types.String(row.region), true
 	case nowVar:
 		return row.ev.now, true
+	case scopeVar:
+		return row.ev.scope, true
 	}
 	if v, ok := row.rule.params[name]; ok {
 		return v, true
@@ -127,8 +129,11 @@ func (ev *evaluation) judge(r *rule, o evidence.Observation, body map[string]any
 		return undecided(v, cause{text: "the observation can not be understood: " + broken}), nil
 	}
 	row := &row{rule: r, kind: o.Kind, id: o.ID, region: o.Region, body: body, ev: ev}
-	if len(r.joins) > 0 {
-		row.vars = make(map[string]any, len(r.joins))
+	if len(r.joins) > 0 || r.scoped {
+		row.vars = make(map[string]any, len(r.joins)+1)
+	}
+	if r.scoped && ev.scope == nil {
+		row.unknown(cause{text: "the schedule in force is not known"}, scopeVar)
 	}
 	own, whole := gaps.of(o.Region, o.ID)
 	if whole {

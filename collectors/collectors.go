@@ -23,6 +23,10 @@ type Reach string
 const (
 	Global   Reach = "global"   // once per scope
 	Regional Reach = "regional" // once in each enabled region of the scope
+	// Organization is once, in the account that answers for the organisation:
+	// its management account or a delegated administrator. To a collector it
+	// is Global.
+	Organization Reach = "organization"
 )
 
 // Call is one API operation that a collector makes. Policies, the reference

@@ -108,6 +108,11 @@ type Gap struct {
 	Class      Class  `json:"class"`
 	Code       string `json:"code,omitempty"`    // the provider's error code, as sent
 	Message    string `json:"message,omitempty"` // the provider's error text, as sent
+
+	// Policy is the kind of policy that refused, where the provider says that
+	// it was another than the lack of a permission: "service control policy".
+	// Then granting Permission to the caller alone does not help.
+	Policy string `json:"policy,omitempty"`
 }
 
 // String gives one line for people: the call, why, and the missing permission.
@@ -119,6 +124,9 @@ func (g Gap) String() string {
 	}
 	if g.Class == Denied && g.Permission != "" {
 		fmt.Fprintf(&b, ", needs %s", g.Permission)
+	}
+	if g.Policy != "" {
+		fmt.Fprintf(&b, ", which a %s refuses", g.Policy)
 	}
 	return b.String()
 }

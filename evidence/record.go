@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -102,7 +103,10 @@ type Agent struct {
 const (
 	EventStarted  = "started"
 	EventReloaded = "reloaded"
-	EventManual   = "manual" // a person ran tasks by hand; the schedule in force stays what it was
+	// EventDiscovered: the file is what it was, and the organisation's own
+	// listing of its accounts says something else than before.
+	EventDiscovered = "discovered"
+	EventManual     = "manual" // a person ran tasks by hand; the schedule in force stays what it was
 )
 
 // Configuration is the record that a configuration took force: from At on, the
@@ -123,14 +127,50 @@ type Configuration struct {
 	// RemediationDays is how many days a deviation may last, by the severity
 	// of its control. A severity that is absent has no limit.
 	RemediationDays map[string]int `json:"remediation_days,omitempty"`
+
+	// Discovery is what the organisation's own listing said of its accounts,
+	// where one was read.
+	Discovery *Discovery `json:"discovery,omitempty"`
+}
+
+// Discovery says from which listing the scopes of a schedule were taken, and in
+// what it differs from the schedule before.
+type Discovery struct {
+	Record    uint64   `json:"record"` // of the Run that read the listing
+	Accounts  int      `json:"accounts"`
+	Appeared  []string `json:"appeared,omitempty"`  // accounts that the schedule before did not know, sorted
+	Vanished  []string `json:"vanished,omitempty"`  // accounts that it knew and the listing does not have, sorted
+	Suspended []string `json:"suspended,omitempty"` // accounts that were collected and are no longer active, sorted
 }
 
 // Schedule is what the verifier derives the due slots from. Streams are the
-// product of Collectors and Scopes of the same provider.
+// product of Collectors and Scopes of the same provider. It says what is looked
+// at, and what of an organisation is not.
 type Schedule struct {
 	TimeZone   string              `json:"time_zone"` // IANA name
 	Collectors []CollectorSchedule `json:"collectors"`
 	Scopes     []Scope             `json:"scopes"`
+
+	// Central are the scopes that answer for their organisation: its
+	// management account and its delegated administrators, as far as they are
+	// among Scopes, sorted. Joins in the organisation look there.
+	Central []Scope `json:"central,omitempty"`
+	// NotCollected are the scopes that the organisation lists and that are not
+	// looked at, sorted by provider and account.
+	NotCollected []NotCollected `json:"not_collected,omitempty"`
+	// Regions are those that the operator chose, by provider. A provider that
+	// is absent is looked at in every region that is enabled there.
+	Regions map[string][]string `json:"regions,omitempty"`
+}
+
+// NotCollected is a scope that is known and not looked at.
+type NotCollected struct {
+	Scope
+	Name     string `json:"name,omitempty"`     // as the provider has it
+	State    string `json:"state,omitempty"`    // as the provider has it, where that is why: "SUSPENDED"
+	Excluded bool   `json:"excluded,omitempty"` // by the operator, who says why
+	Reason   string `json:"reason,omitempty"`
+	Approver string `json:"approver,omitempty"`
 }
 
 // CollectorSchedule is when one collector is due.
@@ -142,6 +182,14 @@ type CollectorSchedule struct {
 	// Kinds are what the collector supplies, sorted: which checks a missed slot
 	// concerns follows from them.
 	Kinds []string `json:"kinds"`
+
+	// Accounts are the only ones in which the collector is due; empty: all.
+	Accounts []string `json:"accounts,omitempty"`
+}
+
+// In says whether the collector is due in a scope.
+func (c CollectorSchedule) In(s Scope) bool {
+	return c.Provider == s.Provider && (len(c.Accounts) == 0 || slices.Contains(c.Accounts, s.Account))
 }
 
 // Streams gives every stream of the schedule with its cron expression, in
@@ -149,7 +197,7 @@ type CollectorSchedule struct {
 func (s Schedule) Streams(yield func(Stream, string) bool) {
 	for _, c := range s.Collectors {
 		for _, scope := range s.Scopes {
-			if scope.Provider != c.Provider {
+			if !c.In(scope) {
 				continue
 			}
 			if !yield(Stream{Collector: c.Collector, Scope: scope}, c.Schedule) {
@@ -207,7 +255,13 @@ type GapCount struct {
 	Operation  string `json:"operation"`
 	Permission string `json:"permission,omitempty"`
 	Code       string `json:"code,omitempty"`
+	Policy     string `json:"policy,omitempty"` // see Gap.Policy
 	Count      int    `json:"count"`
+}
+
+// String gives one line for people, as that of a Gap.
+func (g GapCount) String() string {
+	return Gap{Operation: g.Operation, Permission: g.Permission, Class: g.Class, Code: g.Code, Policy: g.Policy}.String()
 }
 
 // CallCount counts calls and the attempts that they took.
@@ -251,13 +305,14 @@ type Missed struct {
 }
 
 // Assessment is the record of a judgement over recorded observations. Its
-// subjects are PayloadVerdicts and the PayloadCatalogue it was made with.
+// subjects are PayloadVerdicts, the PayloadCatalogue it was made with, and the
+// PayloadSchedule in force, which rules see as `scope`.
 type Assessment struct {
 	Header
 	Scope
 	Sequence  uint64       `json:"sequence"`  // counts the assessments of the scope from 1
 	Evaluated time.Time    `json:"evaluated"` // when; in rules, `now` is when the run that saw the resource finished
-	Used      []Used       `json:"used"`      // sorted by stream
+	Used      []Used       `json:"used"`      // sorted by stream, then by whether it is for the organisation
 	Checks    []CheckCount `json:"checks"`    // sorted by check: each check that was evaluated
 }
 
@@ -267,6 +322,10 @@ type Used struct {
 	Sequence uint64    `json:"sequence"`
 	Slot     time.Time `json:"slot"`
 	Record   uint64    `json:"record"` // index in the ledger
+
+	// Organization says that the run was used for joins in the organisation.
+	// A run of the scope itself that is used both ways stands here twice.
+	Organization bool `json:"organization,omitempty"`
 }
 
 // CheckCount counts the verdicts of one check.

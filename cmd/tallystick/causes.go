@@ -23,7 +23,7 @@ type cause struct {
 // String gives one line for people. The message of a refusal is left out: it
 // says again what permission is missing, at length.
 func (c cause) String() string {
-	s := evidence.Gap{Operation: c.Operation, Class: c.Class, Code: c.Code, Permission: c.Permission}.String()
+	s := c.GapCount.String()
 	if c.Message == "" || c.Class == evidence.Denied && c.Permission != "" {
 		return s
 	}
@@ -83,7 +83,7 @@ func addMessages(causes []cause, gaps []byte) error {
 		}
 		for i := range causes {
 			c := &causes[i]
-			if c.Message == "" && c.Operation == g.Operation && c.Class == g.Class && c.Code == g.Code && c.Permission == g.Permission {
+			if c.Message == "" && c.Operation == g.Operation && c.Class == g.Class && c.Code == g.Code && c.Permission == g.Permission && c.Policy == g.Policy {
 				c.Message = strings.Join(strings.Fields(g.Message), " ")
 			}
 		}

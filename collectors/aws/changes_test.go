@@ -23,7 +23,7 @@ func TestChanges(t *testing.T) {
 		{"versioning-suspended", "111122223333", "example-app-data", "eu-west-1", "aws-s3-versioning", `"Versioning":{"Status":"Suspended"}`, ""},
 		{
 			"encryption-denied", "444455556666", "example-member-data", "eu-west-1", "aws-s3-encryption-default", `"Versioning":{"Status":"Enabled"}`,
-			"s3:GetBucketEncryption denied (AccessDenied), needs s3:GetEncryptionConfiguration",
+			"s3:GetBucketEncryption denied (AccessDenied), needs s3:GetEncryptionConfiguration, which a resource-based policy refuses",
 		},
 	}
 	e := estate(t)

@@ -184,7 +184,7 @@ func (t *task) listFailed(ctx context.Context, region, operation string, err err
 	for _, kind := range kinds {
 		t.emit.Gap(evidence.Gap{
 			Kind: kind, Region: region, Operation: operation, Permission: permission(call, declared, operation),
-			Class: class, Code: code, Message: message,
+			Class: class, Code: code, Message: message, Policy: refusedBy(message),
 		})
 	}
 	return nil

@@ -40,6 +40,38 @@ func failure(err error) (class evidence.Class, code, message string) {
 	return class, "", message
 }
 
+// refusedBy gives the kind of policy that refused, where AWS says that it was
+// another than the lack of a permission in the caller's own identity. A region
+// that an organisation closed shows so, and no permission opens it.
+//
+// Source: IAM user guide, "Access denied error messages": "... with an explicit
+// deny in a KIND", and "... because no KIND allows the ACTION action".
+func refusedBy(message string) string {
+	const implicit = "identity-based policy"
+	text := strings.ToLower(message)
+	for _, form := range []struct{ begin, end string }{
+		{"with an explicit deny in a ", ""}, {"with an explicit deny in an ", ""}, {"because no ", " allows the "},
+	} {
+		_, rest, found := strings.Cut(text, form.begin)
+		if !found {
+			continue
+		}
+		for _, kind := range []string{
+			"service control policy", "resource control policy", "vpc endpoint policy", "permissions boundary",
+			"session policy", "resource-based policy", implicit,
+		} {
+			if !strings.HasPrefix(rest, kind+form.end) {
+				continue
+			}
+			if kind == implicit && form.end != "" {
+				return "" // nothing refuses: the permission is missing
+			}
+			return kind
+		}
+	}
+	return ""
+}
+
 // isMetadata says whether the error is, in the end, that of the machine's own
 // metadata service: the last place in which the SDK looks for credentials.
 func isMetadata(err error) bool {

@@ -214,6 +214,7 @@ func (o *resource) failed(call collectors.Call, err error) {
 		o.gaps = append(o.gaps, evidence.Gap{
 			Kind: o.kind, Region: o.region, Resource: o.id, Field: call.Field,
 			Operation: call.Operation, Permission: call.Needs(), Class: class, Code: code, Message: message,
+			Policy: refusedBy(message),
 		})
 	}
 }

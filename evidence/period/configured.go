@@ -45,6 +45,9 @@ func (d *differ) configured(index uint64, old, now *configured) error {
 	changes = append(changes, catalogueChanges(old.catalogue, now.catalogue)...)
 	add(ChangeConfig, "configuration.yaml", "sha256", old.file, now.file)
 	for _, c := range changes {
+		if d := now.Discovery; d != nil && now.Event == evidence.EventDiscovered && c.What == ChangeScope {
+			c.Reason = fmt.Sprintf("by the organisation's own listing, record %d", d.Record)
+		}
 		if now.Event == evidence.EventManual {
 			c.Reason = strings.TrimPrefix(c.Reason+"; for a run by hand: the schedule in force stays what it was", "; ")
 		}
@@ -105,6 +108,7 @@ func (d *differ) schedules(old, now *configured, add func(what, subject, field s
 		case before && after:
 			add(ChangeSchedule, collector, "schedule", a.Schedule, b.Schedule)
 			add(ChangeScope, collector, "kinds", a.Kinds, b.Kinds)
+			add(ChangeScope, collector, "accounts", a.Accounts, b.Accounts)
 		case before:
 			add(ChangeScope, collector, "collector", a.Schedule, nil)
 		default:
@@ -124,6 +128,47 @@ func (d *differ) scopes(old, now *configured, add func(what, subject, field stri
 			add(ChangeScope, s.String(), "account", s.Account, nil)
 		}
 	}
+	wasLeft, isLeft := left(old.schedule), left(now.schedule)
+	for _, scope := range slices.Sorted(maps.Keys(union(wasLeft, isLeft))) {
+		add(ChangeScope, scope, "not_collected", value(wasLeft, scope), value(isLeft, scope))
+	}
+	wasCentral, isCentral := central(old.schedule), central(now.schedule)
+	for _, scope := range slices.Sorted(maps.Keys(union(wasCentral, isCentral))) {
+		add(ChangeScope, scope, "central", value(wasCentral, scope), value(isCentral, scope))
+	}
+	for _, provider := range slices.Sorted(maps.Keys(union(old.schedule.Regions, now.schedule.Regions))) {
+		add(ChangeScope, provider, "regions", value(old.schedule.Regions, provider), value(now.schedule.Regions, provider))
+	}
+}
+
+// value gives what a map has for a key, or nil.
+func value[V any](m map[string]V, key string) any {
+	if v, ok := m[key]; ok {
+		return v
+	}
+	return nil
+}
+
+// left gives the scopes that are known and not looked at, with why.
+func left(s evidence.Schedule) map[string]string {
+	out := make(map[string]string, len(s.NotCollected))
+	for _, n := range s.NotCollected {
+		why := "state " + n.State
+		if n.Excluded {
+			why = "excluded: " + n.Reason + " (approved by " + n.Approver + ")"
+		}
+		out[n.Scope.String()] = why
+	}
+	return out
+}
+
+// central gives the scopes that answer for their organisation.
+func central(s evidence.Schedule) map[string]bool {
+	out := make(map[string]bool, len(s.Central))
+	for _, scope := range s.Central {
+		out[scope.String()] = true
+	}
+	return out
 }
 
 // catalogueChanges compares two catalogues, part by part.

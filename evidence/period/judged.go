@@ -65,6 +65,9 @@ func (f *Fold) lookOf(p *evidence.Assessment, c *judgedCheck) error {
 			c.from = from
 		}
 		c.to = max2(c.to, at.to.time())
+		if u.Organization {
+			continue // another account's lists are not what was judged
+		}
 		for _, kind := range supplied {
 			if slices.Contains(c.check.Kinds, kind) {
 				c.lists[kind] = in.regions

@@ -92,13 +92,22 @@ func coverOfMissed(record uint64, p *evidence.Missed) cover {
 type gapGroup struct {
 	class                       evidence.Class
 	operation, permission, code string
+	policy                      string   // that refused, where it was none of the caller's own
 	kinds                       []string // sorted; nil: not known
 	count                       int
 }
 
 func (g gapGroup) equal(o gapGroup) bool {
-	return g.class == o.class && g.operation == o.operation && g.permission == o.permission && g.code == o.code &&
+	return g.class == o.class && g.operation == o.operation && g.permission == o.permission && g.code == o.code && g.policy == o.policy &&
 		g.count == o.count && slices.Equal(g.kinds, o.kinds)
+}
+
+// refused says what refused, where it was more than a permission that is missing.
+func (g gapGroup) refused() string {
+	if g.policy == "" {
+		return ""
+	}
+	return "refused by a " + g.policy
 }
 
 // run takes in a run, of the window or before it.
@@ -166,7 +175,7 @@ func (f *Fold) gapGroups(p *evidence.Run, s *streamFold, digest evidence.Digest)
 	}
 	var groups []gapGroup
 	for _, g := range p.Gaps {
-		groups = append(groups, gapGroup{class: g.Class, operation: g.Operation, permission: g.Permission, code: g.Code, count: g.Count})
+		groups = append(groups, gapGroup{class: g.Class, operation: g.Operation, permission: g.Permission, code: g.Code, policy: g.Policy, count: g.Count})
 	}
 	if digest == "" || !f.concerned(f.kinds[p.Collector]) {
 		return groups, nil
@@ -180,7 +189,7 @@ func (f *Fold) gapGroups(p *evidence.Run, s *streamFold, digest evidence.Digest)
 		}
 		for i := range groups {
 			g := &groups[i]
-			if g.class == gap.Class && g.operation == gap.Operation && g.permission == gap.Permission && g.code == gap.Code {
+			if g.class == gap.Class && g.operation == gap.Operation && g.permission == gap.Permission && g.code == gap.Code && g.policy == gap.Policy {
 				if at, found := slices.BinarySearch(g.kinds, gap.Kind); !found {
 					g.kinds = slices.Insert(g.kinds, at, gap.Kind)
 				}

@@ -115,7 +115,7 @@ func (w *walk) covered(c cover, slot time.Time, late bool) {
 		for _, g := range c.gaps {
 			holes = append(holes, Hole{
 				State: state, Cause: string(g.class), Slots: 1, First: slot, Last: slot, Kinds: g.kinds,
-				Operation: g.operation, Permission: g.permission, Code: g.code, Gaps: g.count, Records: records,
+				Operation: g.operation, Permission: g.permission, Code: g.code, Detail: g.refused(), Gaps: g.count, Records: records,
 			})
 		}
 		w.extend(holes...)
@@ -169,7 +169,7 @@ func (w *walk) extend(holes ...Hole) {
 // alike says whether the slots of b go on what a is. Two outages with an agent
 // at work between them are two, although no slot was due then.
 func alike(a, b Hole) bool {
-	if a.State != b.State || a.Cause != b.Cause || a.Operation != b.Operation || a.Permission != b.Permission || a.Code != b.Code {
+	if a.State != b.State || a.Cause != b.Cause || a.Operation != b.Operation || a.Permission != b.Permission || a.Code != b.Code || a.Operation != "" && a.Detail != b.Detail {
 		return false
 	}
 	if a.State != Missed || a.Records[1] == b.Records[0] {

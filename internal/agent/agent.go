@@ -52,8 +52,16 @@ type Provider struct {
 	Name       string
 	Collectors []collectors.Collector
 	Accounts   []string
-	Transport  http.RoundTripper // what every call goes through in the end
-	Describe   func(*http.Request) capture.Labels
+	// Central are those of the accounts that answer for their organisation:
+	// joins in the organisation look there. Listing are those of them in which
+	// collectors of that reach run. Both may be empty.
+	Central, Listing []string
+	// NotCollected are the accounts that the organisation lists and that are
+	// not looked at, and why.
+	NotCollected []evidence.NotCollected
+	Regions      []string          // that the operator chose; empty: every enabled one
+	Transport    http.RoundTripper // what every call goes through in the end
+	Describe     func(*http.Request) capture.Labels
 }
 
 // Options are what an agent is made of. Every field is required unless it says
@@ -72,7 +80,9 @@ type Options struct {
 	// evidence.Configuration.
 	RemediationDays map[string]int
 	Configuration   []byte // the file as written
-	Event           string // evidence.EventStarted, EventReloaded or EventManual
+	Event           string // one of the evidence.Event...
+	// Discovery says which listing the accounts were taken from; nil for none.
+	Discovery *evidence.Discovery
 	// ScheduleFor gives the cron expression of a collector; empty: it is not run.
 	ScheduleFor func(collector string) string
 	Zone        *time.Location // in which schedules are meant
@@ -106,17 +116,20 @@ type Agent struct {
 
 	scheduleDigest  evidence.Digest
 	catalogueDigest evidence.Digest
+	inForce         evidence.Schedule       // fixed after Open
+	central         map[evidence.Scope]bool // those that answer for an organisation; fixed after Open
 
 	seals sync.Mutex  // held from the time of a record to its place in the queue
 	told  sync.Mutex  // held while OnTask runs
 	owing atomic.Bool // some stream owes a record that could not be written
 
 	mu      sync.Mutex
-	state   *State                         // guarded by mu
-	passing map[judged]passing             // guarded by mu; the values belong to who holds the scope's judging
-	judging map[evidence.Scope]*sync.Mutex // guarded by mu; held while a scope is assessed
-	fatal   error                          // guarded by mu; the ledger can not be trusted to take another record
-	stop    context.CancelCauseFunc        // guarded by mu
+	state   *State                                      // guarded by mu
+	passing map[judged]passing                          // guarded by mu; the values belong to who holds the scope's judging
+	lacking map[evidence.Stream]map[evidence.Scope]bool // guarded by mu; see lack
+	judging map[evidence.Scope]*sync.Mutex              // guarded by mu; held while a scope is assessed
+	fatal   error                                       // guarded by mu; the ledger can not be trusted to take another record
+	stop    context.CancelCauseFunc                     // guarded by mu
 	tasks   sync.WaitGroup
 	slots   chan struct{} // one held by each running task
 	door    *door         // nil when there is none; fixed after Open
@@ -137,6 +150,7 @@ func Open(ctx context.Context, o Options) (_ *Agent, err error) {
 		Options: o,
 		limiter: newLimiter(o.Limits),
 		passing: make(map[judged]passing),
+		lacking: make(map[evidence.Stream]map[evidence.Scope]bool),
 		judging: make(map[evidence.Scope]*sync.Mutex),
 		slots:   make(chan struct{}, maxTasks),
 	}
@@ -188,15 +202,29 @@ func (o *Options) Schedule() evidence.Schedule {
 		for _, c := range p.Collectors {
 			spec := c.Spec()
 			expr := o.ScheduleFor(spec.Name)
-			if expr == "" {
+			if expr == "" || spec.Reach == collectors.Organization && len(p.Listing) == 0 {
 				continue
 			}
-			s.Collectors = append(s.Collectors, evidence.CollectorSchedule{
+			of := evidence.CollectorSchedule{
 				Provider: p.Name, Collector: spec.Name, Schedule: expr, Kinds: slices.Sorted(slices.Values(spec.Kinds)),
-			})
+			}
+			if spec.Reach == collectors.Organization {
+				of.Accounts = slices.Sorted(slices.Values(p.Listing))
+			}
+			s.Collectors = append(s.Collectors, of)
 		}
 		for _, account := range p.Accounts {
 			s.Scopes = append(s.Scopes, evidence.Scope{Provider: p.Name, Account: account})
+		}
+		for _, account := range slices.Sorted(slices.Values(p.Central)) {
+			s.Central = append(s.Central, evidence.Scope{Provider: p.Name, Account: account})
+		}
+		s.NotCollected = append(s.NotCollected, p.NotCollected...)
+		if len(p.Regions) > 0 {
+			if s.Regions == nil {
+				s.Regions = make(map[string][]string)
+			}
+			s.Regions[p.Name] = slices.Sorted(slices.Values(p.Regions))
 		}
 	}
 	return s
@@ -207,6 +235,10 @@ func (o *Options) Schedule() evidence.Schedule {
 func (a *Agent) configure(ctx context.Context) error {
 	now := a.Clock.Now()
 	inForce := a.Schedule()
+	a.inForce, a.central = inForce, make(map[evidence.Scope]bool, len(inForce.Central))
+	for _, scope := range inForce.Central {
+		a.central[scope] = true
+	}
 	if err := a.makeStreams(inForce, now); err != nil {
 		return err
 	}
@@ -251,6 +283,7 @@ func (a *Agent) configure(ctx context.Context) error {
 		PeriodStart:     a.PeriodStart,
 		PeriodEnd:       a.PeriodEnd,
 		RemediationDays: a.RemediationDays,
+		Discovery:       a.Discovery,
 	}, subjects)
 	return err
 }

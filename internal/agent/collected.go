@@ -255,7 +255,7 @@ func (c *collected) seal(create createFunc, run *evidence.Run) ([]evidence.Subje
 		if err := json.Unmarshal(line, &g); err != nil {
 			return fmt.Errorf("read back gap: %w", err)
 		}
-		alike[evidence.GapCount{Class: g.Class, Operation: g.Operation, Permission: g.Permission, Code: g.Code}]++
+		alike[evidence.GapCount{Class: g.Class, Operation: g.Operation, Permission: g.Permission, Code: g.Code, Policy: g.Policy}]++
 		return nil
 	})
 	if err != nil {
@@ -267,7 +267,7 @@ func (c *collected) seal(create createFunc, run *evidence.Run) ([]evidence.Subje
 	}
 	slices.SortFunc(run.Gaps, func(a, b evidence.GapCount) int {
 		return cmp.Or(strings.Compare(a.Operation, b.Operation), strings.Compare(string(a.Class), string(b.Class)),
-			strings.Compare(a.Code, b.Code), strings.Compare(a.Permission, b.Permission))
+			strings.Compare(a.Code, b.Code), strings.Compare(a.Permission, b.Permission), strings.Compare(a.Policy, b.Policy))
 	})
 	run.Outcome = evidence.Partial
 	if len(c.listed) == 0 && c.seen == 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -21,7 +22,33 @@ import (
 // The newest run counts even when it has gaps: an older complete one would let
 // a check pass on what nobody can see any more.
 func (a *Agent) judge(ctx context.Context, scope evidence.Scope, kinds []string) ([]evidence.Verdict, error) {
-	which := a.affected(scope.Provider, kinds)
+	return a.assess(ctx, scope, a.affected(scope, func(read checks.Read) bool {
+		return slices.Contains(kinds, read.Kind) && (!read.Organization || a.central[scope])
+	}))
+}
+
+// judgeWaiting evaluates the checks of other scopes that lacked a run of this
+// stream, which answers for their organisation, when they were judged. Those
+// that had one keep their verdicts until they are looked at again themselves:
+// a change in one account is no reason to judge hundreds anew.
+func (a *Agent) judgeWaiting(ctx context.Context, s *stream) error {
+	a.mu.Lock()
+	waiting := a.lacking[s.Stream]
+	delete(a.lacking, s.Stream)
+	a.mu.Unlock()
+	kinds := s.collector.Spec().Kinds
+	var errs []error
+	for _, scope := range slices.SortedFunc(maps.Keys(waiting), func(a, b evidence.Scope) int { return strings.Compare(a.String(), b.String()) }) {
+		which := a.affected(scope, func(read checks.Read) bool { return read.Organization && slices.Contains(kinds, read.Kind) })
+		if _, err := a.assess(ctx, scope, which); err != nil {
+			errs = append(errs, fmt.Errorf("judge %s again: %w", scope, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// assess evaluates checks in a scope and seals an assessment.
+func (a *Agent) assess(ctx context.Context, scope evidence.Scope, which []string) ([]evidence.Verdict, error) {
 	if len(which) == 0 {
 		return nil, nil
 	}
@@ -29,8 +56,8 @@ func (a *Agent) judge(ctx context.Context, scope evidence.Scope, kinds []string)
 	unlock := a.lockScope(scope)
 	defer unlock()
 	now := a.Clock.Now()
-	in := checks.Input{Scope: scope, Now: now, Kinds: make(map[string]checks.Facts)}
-	used, err := a.facts(scope, which, in.Kinds)
+	in := checks.Input{Scope: scope, Now: now, InForce: &a.inForce}
+	used, err := a.facts(which, &in)
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +78,7 @@ func (a *Agent) judge(ctx context.Context, scope evidence.Scope, kinds []string)
 	subjects := []evidence.Subject{
 		evidence.SubjectOf(evidence.PayloadVerdicts, digest),
 		evidence.SubjectOf(evidence.PayloadCatalogue, a.catalogueDigest),
+		evidence.SubjectOf(evidence.PayloadSchedule, a.scheduleDigest),
 	}
 	a.mu.Lock()
 	assessment.Sequence = a.state.judged[scope] + 1
@@ -62,49 +90,92 @@ func (a *Agent) judge(ctx context.Context, scope evidence.Scope, kinds []string)
 	return t.drifted, nil
 }
 
-// affected gives the checks that read one of the kinds, directly or by a join.
-func (a *Agent) affected(provider string, kinds []string) []string {
+// affected gives the checks that read what concerns them, directly or by a
+// join. A check is left to the accounts that answer for the organisation when
+// all that it judges is only collected there.
+func (a *Agent) affected(scope evidence.Scope, concerns func(checks.Read) bool) []string {
 	var which []string
 	for _, check := range a.Catalogue.Checks() {
-		if check.Provider != provider {
+		if check.Provider != scope.Provider || !slices.ContainsFunc(a.Catalogue.Reads(check.ID), concerns) {
 			continue
 		}
-		for _, read := range a.Catalogue.Reads(check.ID) {
-			if slices.Contains(kinds, read.Kind) {
-				which = append(which, check.ID)
-				break
-			}
+		if slices.ContainsFunc(check.Kinds, func(kind string) bool { return !a.elsewhere(scope, kind) }) {
+			which = append(which, check.ID)
 		}
 	}
 	return which
 }
 
+// elsewhere says whether a kind is collected in certain accounts only, and the
+// scope is none of them.
+func (a *Agent) elsewhere(scope evidence.Scope, kind string) bool {
+	for _, c := range a.inForce.Collectors {
+		if slices.Contains(c.Kinds, kind) {
+			return !c.In(scope)
+		}
+	}
+	return false
+}
+
 // facts fills in what the checks look at from the newest runs, and says which
 // runs those are, sorted by stream.
-func (a *Agent) facts(scope evidence.Scope, which []string, into map[string]checks.Facts) ([]evidence.Used, error) {
-	needed := make(map[string]bool)
+func (a *Agent) facts(which []string, in *checks.Input) ([]evidence.Used, error) {
+	own, organization := make(map[string]bool), make(map[string]bool)
 	for _, id := range which {
 		for _, read := range a.Catalogue.Reads(id) {
-			needed[read.Kind] = true
+			if read.Organization {
+				organization[read.Kind] = true
+			} else {
+				own[read.Kind] = true
+			}
 		}
 	}
-	used := []evidence.Used{}
+	var looks []Look
 	for _, s := range a.streams {
-		if s.Scope != scope {
-			continue
+		for _, place := range []struct {
+			here, organization bool
+			needed             map[string]bool
+		}{
+			{s.Scope == in.Scope, false, own},
+			{s.Provider == in.Scope.Provider && a.central[s.Scope], true, organization},
+		} {
+			if !place.here || !slices.ContainsFunc(s.collector.Spec().Kinds, func(kind string) bool { return place.needed[kind] }) {
+				continue
+			}
+			run := a.known(s.Stream).Newest
+			if run == nil {
+				a.lack(s, in.Scope, place.organization)
+				continue
+			}
+			looks = append(looks, Look{
+				Used: evidence.Used{Stream: s.Stream.String(), Sequence: run.Sequence, Slot: run.Slot, Record: run.Record, Organization: place.organization},
+				Run:  run, Kinds: s.collector.Spec().Kinds,
+			})
 		}
-		kinds := slices.DeleteFunc(slices.Clone(s.collector.Spec().Kinds), func(kind string) bool { return !needed[kind] })
-		run := a.known(s.Stream).Newest
-		if len(kinds) == 0 || run == nil {
-			continue
-		}
-		if err := run.Facts(a.store, kinds, into); err != nil {
-			return nil, err
-		}
-		used = append(used, evidence.Used{Stream: s.Stream.String(), Sequence: run.Sequence, Slot: run.Slot, Record: run.Record})
 	}
-	slices.SortFunc(used, func(a, b evidence.Used) int { return strings.Compare(a.Stream, b.Stream) })
+	SortLooks(looks)
+	if err := Facts(a.store, looks, in); err != nil {
+		return nil, err
+	}
+	used := make([]evidence.Used, 0, len(looks))
+	for _, look := range looks {
+		used = append(used, look.Used)
+	}
 	return used, nil
+}
+
+// lack notes that a scope is judged without a run of a stream that answers for
+// its organisation.
+func (a *Agent) lack(s *stream, scope evidence.Scope, organization bool) {
+	if !organization || s.Scope == scope {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.lacking[s.Stream] == nil {
+		a.lacking[s.Stream] = make(map[evidence.Scope]bool)
+	}
+	a.lacking[s.Stream][scope] = true
 }
 
 // gaps reads the gaps of a run.

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -62,17 +64,47 @@ func Judge(ctx context.Context, c *checks.Catalogue, in checks.Input, which []st
 	return nil
 }
 
-// Facts fills in what rules see of a run: of its Run, Finished counts alone.
-func (r *RunState) Facts(store *payload.Store, kinds []string, into map[string]checks.Facts) error {
-	gaps, err := r.gaps(store)
-	if err != nil {
-		return fmt.Errorf("read gaps of record %d: %w", r.Record, err)
+// Look is a run that an assessment is made from. Of Run, Finished and the
+// payloads count alone.
+type Look struct {
+	evidence.Used
+	Run   *RunState
+	Kinds []string // that its collector supplies
+}
+
+// SortLooks puts looks into the order in which an assessment names them.
+func SortLooks(looks []Look) {
+	slices.SortFunc(looks, func(a, b Look) int {
+		if c := strings.Compare(a.Stream, b.Stream); c != 0 || a.Organization == b.Organization {
+			return c
+		}
+		if a.Organization {
+			return 1
+		}
+		return -1
+	})
+}
+
+// Facts fills in what rules see of runs, in the order of the looks.
+func Facts(store *payload.Store, looks []Look, in *checks.Input) error {
+	if in.Kinds == nil {
+		in.Kinds = make(map[string]checks.Facts)
 	}
-	for _, kind := range kinds {
-		into[kind] = checks.Facts{
-			Observations: Observations(store, r.Observations, kind),
-			Gaps:         gaps,
-			At:           r.Finished,
+	if in.Organization == nil {
+		in.Organization = make(map[string][]checks.Facts)
+	}
+	for _, look := range looks {
+		gaps, err := look.Run.gaps(store)
+		if err != nil {
+			return fmt.Errorf("read gaps of record %d: %w", look.Record, err)
+		}
+		for _, kind := range look.Kinds {
+			facts := checks.Facts{Observations: Observations(store, look.Run.Observations, kind), Gaps: gaps, At: look.Run.Finished}
+			if look.Organization {
+				in.Organization[kind] = append(in.Organization[kind], facts)
+			} else {
+				in.Kinds[kind] = facts
+			}
 		}
 	}
 	return nil

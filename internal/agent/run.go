@@ -28,10 +28,12 @@ func (a *Agent) RunUntil(ctx context.Context, end time.Time) error {
 	a.stop = stop
 	a.mu.Unlock()
 
-	for _, s := range a.streams {
-		if s.first != "" {
-			a.start(ctx, s, offSchedule(a.Clock.Now()), s.first)
-			s.first = ""
+	for _, central := range []bool{true, false} {
+		for _, s := range a.streams {
+			if s.first != "" && a.central[s.Scope] == central {
+				a.start(ctx, s, offSchedule(a.Clock.Now()), s.first)
+				s.first = ""
+			}
 		}
 	}
 	if a.Settle {
@@ -140,20 +142,24 @@ func (a *Agent) Collect(ctx context.Context, pick func(evidence.Stream) bool) ([
 	a.mu.Unlock()
 	slot := offSchedule(a.Clock.Now())
 	results := make(chan Result, len(a.streams))
-	for _, s := range a.streams {
-		if !pick(s.Stream) {
-			continue
-		}
-		a.tasks.Go(func() {
-			select {
-			case a.slots <- struct{}{}:
-				defer func() { <-a.slots }()
-				results <- a.do(ctx, s, slot, evidence.TriggerManual)
-			case <-ctx.Done():
+	// What answers for the organisation is looked at before the accounts that
+	// are judged by it.
+	for _, central := range []bool{true, false} {
+		for _, s := range a.streams {
+			if a.central[s.Scope] != central || !pick(s.Stream) {
+				continue
 			}
-		})
+			a.tasks.Go(func() {
+				select {
+				case a.slots <- struct{}{}:
+					defer func() { <-a.slots }()
+					results <- a.do(ctx, s, slot, evidence.TriggerManual)
+				case <-ctx.Done():
+				}
+			})
+		}
+		a.tasks.Wait()
 	}
-	a.tasks.Wait()
 	close(results)
 	out := make([]Result, 0, len(a.streams))
 	for r := range results {

@@ -139,6 +139,7 @@ func (a *Agent) sealedRun(ctx context.Context, s *stream, run *evidence.Run, at 
 	ctx, cancel := outlive(ctx, judgeTimeout)
 	defer cancel()
 	drifted, err := a.judge(ctx, s.Scope, s.collector.Spec().Kinds)
+	err = errors.Join(err, a.judgeWaiting(ctx, s))
 	if err != nil {
 		a.Log.Error("assessment failed", zap.Stringer("stream", s.Stream), zap.Uint64("record", at.index), zap.Error(err))
 	}
@@ -231,8 +232,7 @@ func (a *Agent) log(r Result) {
 		fields = append(fields, zap.Uint64("record", r.Record), zap.String("outcome", string(r.Run.Outcome)),
 			zap.Int("observations", observations), zap.Int("gaps", gaps))
 		if len(r.Run.Gaps) > 0 {
-			g := r.Run.Gaps[0]
-			fields = append(fields, zap.Stringer("first_gap", evidence.Gap{Operation: g.Operation, Class: g.Class, Code: g.Code, Permission: g.Permission}))
+			fields = append(fields, zap.Stringer("first_gap", r.Run.Gaps[0]))
 		}
 		if r.Run.Fault != "" {
 			fields = append(fields, zap.String("fault", r.Run.Fault))

@@ -25,7 +25,10 @@ func (p *performer) assessment(ctx context.Context, e evidence.Entry, a *evidenc
 		return o.broke(evidence.PayloadCatalogue, err)
 	}
 	in := checks.Input{Scope: a.Scope, Now: a.Evaluated}
-	if in.Kinds, err = p.ledger.facts(used); err != nil {
+	if in.InForce, err = p.ledger.inForce(e.Statement); err != nil {
+		return o.broke(evidence.PayloadSchedule, err)
+	}
+	if err = p.ledger.facts(used, &in); err != nil {
 		return o.broke(PayloadRecord, err)
 	}
 	which := make([]string, 0, len(a.Checks))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"sync"
 	"time"
 
@@ -41,13 +42,14 @@ type ledgerView struct {
 	runs  map[uint64]seenRun // by index; belongs to the goroutine that reads the records
 
 	mu         sync.Mutex
-	catalogues map[evidence.Digest]func() (*checks.Catalogue, error)   // guarded by mu
-	schedules  map[evidence.Digest]func() (map[string][]string, error) // guarded by mu; kinds by collector
+	catalogues map[evidence.Digest]func() (*checks.Catalogue, error)  // guarded by mu
+	schedules  map[evidence.Digest]func() (*evidence.Schedule, error) // guarded by mu
 }
 
 // seenRun is what an assessment needs of a run.
 type seenRun struct {
 	stream       evidence.Stream
+	organization bool // it is looked at for joins in the organisation
 	finished     time.Time
 	observations evidence.Digest
 	gaps         evidence.Digest
@@ -58,7 +60,7 @@ func newLedger(store *payload.Store) *ledgerView {
 	return &ledgerView{
 		store: store, runs: make(map[uint64]seenRun),
 		catalogues: make(map[evidence.Digest]func() (*checks.Catalogue, error)),
-		schedules:  make(map[evidence.Digest]func() (map[string][]string, error)),
+		schedules:  make(map[evidence.Digest]func() (*evidence.Schedule, error)),
 	}
 }
 
@@ -84,32 +86,43 @@ func (l *ledgerView) used(a *evidence.Assessment) ([]seenRun, error) {
 		if run.stream.String() != u.Stream {
 			return nil, fmt.Errorf("it used record %d as a run of %s, which is of %s", u.Record, u.Stream, run.stream)
 		}
+		run.organization = u.Organization
 		out = append(out, run)
 	}
 	return out, nil
 }
 
-// facts gives what rules see of runs.
-func (l *ledgerView) facts(runs []seenRun) (map[string]checks.Facts, error) {
-	into := make(map[string]checks.Facts)
+// facts fills in what rules see of runs, in their order.
+func (l *ledgerView) facts(runs []seenRun, in *checks.Input) error {
+	looks := make([]agent.Look, 0, len(runs))
 	for _, run := range runs {
-		byCollector, err := l.kinds(run.schedule)
+		s, err := l.schedule(run.schedule)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		kinds, ok := byCollector[run.stream.Collector]
-		if !ok {
-			return nil, fmt.Errorf("the schedule %s does not have the collector %s, which ran under it", run.schedule, run.stream.Collector)
+		i := slices.IndexFunc(s.Collectors, func(c evidence.CollectorSchedule) bool { return c.Collector == run.stream.Collector })
+		if i < 0 {
+			return fmt.Errorf("the schedule %s does not have the collector %s, which ran under it", run.schedule, run.stream.Collector)
 		}
 		if has, err := l.store.Has(run.observations); err != nil || !has {
-			return nil, errors.Join(err, errAbsent{"the observations of a run that it used are not in this evidence"})
+			return errors.Join(err, errAbsent{"the observations of a run that it used are not in this evidence"})
 		}
-		state := agent.RunState{Run: evidence.Run{Finished: run.finished}, Observations: run.observations, GapsPayload: run.gaps}
-		if err := state.Facts(l.store, kinds, into); err != nil {
-			return nil, absent("gaps payload", err)
-		}
+		looks = append(looks, agent.Look{
+			Used:  evidence.Used{Stream: run.stream.String(), Organization: run.organization},
+			Run:   &agent.RunState{Run: evidence.Run{Finished: run.finished}, Observations: run.observations, GapsPayload: run.gaps},
+			Kinds: s.Collectors[i].Kinds,
+		})
 	}
-	return into, nil
+	return absent("gaps payload", agent.Facts(l.store, looks, in))
+}
+
+// inForce gives the schedule that an assessment was made under.
+func (l *ledgerView) inForce(s evidence.Statement) (*evidence.Schedule, error) {
+	d, ok := s.Payload(evidence.PayloadSchedule)
+	if !ok {
+		return nil, fmt.Errorf("it names no %s", evidence.PayloadSchedule)
+	}
+	return l.schedule(d)
 }
 
 // catalogue reads a catalogue. To compile one takes a while: each is kept.
@@ -130,25 +143,21 @@ func (l *ledgerView) catalogue(d evidence.Digest) (*checks.Catalogue, error) {
 	return load()
 }
 
-// kinds reads from a schedule which kinds each collector supplies.
-func (l *ledgerView) kinds(d evidence.Digest) (map[string][]string, error) {
+// schedule reads a schedule; each is kept.
+func (l *ledgerView) schedule(d evidence.Digest) (*evidence.Schedule, error) {
 	l.mu.Lock()
 	load, ok := l.schedules[d]
 	if !ok {
-		load = sync.OnceValues(func() (map[string][]string, error) {
+		load = sync.OnceValues(func() (*evidence.Schedule, error) {
 			raw, err := l.store.ReadAll(d, maxSchedule)
 			if err != nil {
 				return nil, absent("schedule", err)
 			}
-			var s evidence.Schedule
-			if err := json.Unmarshal(raw, &s); err != nil {
+			s := new(evidence.Schedule)
+			if err := json.Unmarshal(raw, s); err != nil {
 				return nil, fmt.Errorf("read schedule %s: %w", d, err)
 			}
-			kinds := make(map[string][]string, len(s.Collectors))
-			for _, c := range s.Collectors {
-				kinds[c.Collector] = c.Kinds
-			}
-			return kinds, nil
+			return s, nil
 		})
 		l.schedules[d] = load
 	}

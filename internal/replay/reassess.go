@@ -73,7 +73,7 @@ type made struct {
 	statement evidence.Statement
 	*evidence.Assessment
 	used  []seenRun
-	other []seenRun // newest of the streams of the scope that it did not use
+	other []seenRun // newest that it did not use, of the streams of the scope and of those that answer for the organisation
 }
 
 // Reassess judges old evidence by another catalogue. It appends nothing.
@@ -146,11 +146,23 @@ func (j *judge) take(e evidence.Entry, a *evidence.Assessment, newest map[eviden
 		return nil, err
 	}
 	m := &made{index: e.Index, statement: e.Statement, Assessment: a, used: used}
+	inForce, err := j.store.inForce(e.Statement)
+	if err != nil {
+		return nil, err
+	}
 	for stream, run := range newest {
-		if stream.Scope == a.Scope && !slices.ContainsFunc(used, func(u seenRun) bool { return u.stream == stream }) {
-			m.other = append(m.other, run)
+		for _, run.organization = range []bool{false, true} {
+			here := stream.Scope == a.Scope
+			if run.organization {
+				here = stream.Provider == a.Provider && slices.Contains(inForce.Central, stream.Scope)
+			}
+			if here && !slices.ContainsFunc(used, func(u seenRun) bool { return u.stream == stream && u.organization == run.organization }) {
+				m.other = append(m.other, run)
+			}
 		}
 	}
+	// In a fixed order: what several accounts saw is taken from the first.
+	slices.SortFunc(m.other, func(a, b seenRun) int { return strings.Compare(a.stream.String(), b.stream.String()) })
 	return m, nil
 }
 
@@ -211,25 +223,27 @@ func (j *judge) catalogueOf(m *made) (*checks.Catalogue, error) {
 // facts gives what another catalogue sees of an assessment: what it used and,
 // of the kinds that no check of it read, what was newest. A kind that it read
 // and did not have is left out: the run of it was sealed while it was made.
-func (j *judge) facts(m *made, then *checks.Catalogue) (map[string]checks.Facts, error) {
-	read := make(map[string]bool)
+func (j *judge) facts(m *made, then *checks.Catalogue) (checks.Input, error) {
+	read := map[bool]map[string]bool{false: {}, true: {}} // by whether it is in the organisation
 	for _, c := range m.Checks {
 		for _, r := range then.Reads(c.Check) {
-			read[r.Kind] = true
+			read[r.Organization][r.Kind] = true
 		}
 	}
-	facts := make(map[string]checks.Facts)
+	in := checks.Input{Scope: m.Scope, Now: m.Evaluated}
 	for _, run := range m.other {
-		seen, err := j.store.facts([]seenRun{run})
+		err := j.store.facts([]seenRun{run}, &in)
 		if _, leftOut := errors.AsType[errAbsent](err); err != nil && !leftOut {
-			return nil, err
+			return in, err
 		}
-		maps.Copy(facts, seen)
 	}
-	maps.DeleteFunc(facts, func(kind string, _ checks.Facts) bool { return read[kind] })
-	used, err := j.store.facts(m.used)
-	maps.Copy(facts, used)
-	return facts, err
+	maps.DeleteFunc(in.Kinds, func(kind string, _ checks.Facts) bool { return read[false][kind] })
+	maps.DeleteFunc(in.Organization, func(kind string, _ []checks.Facts) bool { return read[true][kind] })
+	var err error
+	if in.InForce, err = j.store.inForce(m.statement); err != nil {
+		return in, err
+	}
+	return in, j.store.facts(m.used, &in)
 }
 
 // again judges by some of the checks of an assessment, and by those added ones
@@ -240,13 +254,19 @@ func (j *judge) again(ctx context.Context, m *made, ids, added []string) error {
 		j.notPerformed(m.index, err)
 		return nil
 	}
-	facts, err := j.facts(m, then)
+	in, err := j.facts(m, then)
 	if err != nil {
 		j.notPerformed(m.index, err)
 		return nil
 	}
 	added = slices.DeleteFunc(added, func(id string) bool {
-		return slices.ContainsFunc(j.Catalogue.Reads(id), func(r checks.Read) bool { _, seen := facts[r.Kind]; return !seen })
+		return slices.ContainsFunc(j.Catalogue.Reads(id), func(r checks.Read) bool {
+			if r.Organization {
+				return len(in.Organization[r.Kind]) == 0
+			}
+			_, seen := in.Kinds[r.Kind]
+			return !seen
+		})
 	})
 	digest, _ := m.statement.Payload(evidence.PayloadVerdicts)
 	sealed, err := j.store.store.Open(digest)
@@ -279,7 +299,6 @@ func (j *judge) again(ctx context.Context, m *made, ids, added []string) error {
 		}
 		j.differ(m, known, then, now)
 	})
-	in := checks.Input{Scope: m.Scope, Now: m.Evaluated, Kinds: facts}
 	err = agent.Judge(ctx, j.Catalogue, in, which, w, func(evidence.Verdict) { now++ })
 	if err == nil {
 		_, _, err = w.Commit()
