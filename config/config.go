@@ -67,8 +67,43 @@ type Schedule struct {
 
 // AWS says what is collected of Amazon Web Services.
 type AWS struct {
-	Accounts []Account `yaml:"accounts"`
-	Regions  Regions   `yaml:"regions"`
+	Accounts     []Account       `yaml:"accounts"`
+	Organization AWSOrganization `yaml:"organization"` // instead of accounts, or beside them
+	Through      Through         `yaml:"through"`
+
+	SessionName    string `yaml:"session_name"`    // of every assumed role, as CloudTrail shows it
+	SourceIdentity string `yaml:"source_identity"` // likewise; empty: none is set
+
+	Regions Regions `yaml:"regions"`
+}
+
+// AWSOrganization says how the accounts of an organisation are found and read.
+type AWSOrganization struct {
+	// ManagementRole is the ARN of a role in the management account, or in a
+	// delegated administrator's, that may list the organisation's accounts.
+	// Its account is read with it, too. Empty: there is no organisation.
+	ManagementRole string `yaml:"management_role"`
+	MemberRole     string `yaml:"member_role"` // name of the role in every other account, with its path
+	ExternalID     string `yaml:"external_id"` // of these roles
+
+	Include []AccountRule `yaml:"include"` // only these accounts; empty: all
+	Exclude []AccountRule `yaml:"exclude"` // and of those, not these
+}
+
+// AccountRule chooses accounts by one of ID, Unit and Tag, and says who answers
+// for what it leaves out.
+type AccountRule struct {
+	ID       string `yaml:"id"`   // 12 digits
+	Unit     string `yaml:"unit"` // an organisational unit with all beneath it: its id, or the names from the root, "Sandbox/Teams"
+	Tag      string `yaml:"tag"`  // "key=value", or "key" for any value
+	Reason   string `yaml:"reason"`
+	Approver string `yaml:"approver"`
+}
+
+// Through is a role that is assumed first, and from which every other role is.
+type Through struct {
+	Role       string `yaml:"role"` // ARN; empty: roles are assumed with the ambient identity
+	ExternalID string `yaml:"external_id"`
 }
 
 // Account is one AWS account.
@@ -128,7 +163,8 @@ func Default() Config {
 	return Config{
 		Evidence:    Evidence{Dir: "./evidence", Key: "./tallystick.key"},
 		Schedule:    Schedule{Default: "17 6 * * *", Timezone: "UTC"},
-		Limits:      Limits{InFlight: 32, Rate: map[string]float64{DefaultRate: 5, "iam": 2}},
+		Limits:      Limits{InFlight: 32, Rate: map[string]float64{DefaultRate: 5, "account": 1, "iam": 2, "organizations": 2, "s3": 20}},
+		AWS:         AWS{SessionName: "tallystick"},
 		Remediation: map[string]int{"critical": 7, "high": 30, "medium": 90, "low": 180},
 		HTTP:        HTTP{Listen: "127.0.0.1:8480"},
 		Log:         Log{Format: "auto", Level: "info"},

@@ -21,7 +21,7 @@ import (
 func known() Known {
 	return Known{
 		Collectors: []string{"aws.cloudtrail_trails", "aws.iam_users", "aws.s3_buckets"},
-		Services:   []string{"cloudtrail", "ec2", "iam", "s3"},
+		Services:   []string{"account", "cloudtrail", "ec2", "iam", "organizations", "s3"},
 	}
 }
 
@@ -156,10 +156,13 @@ func TestValues(t *testing.T) {
 			Default: "30 */5 * * * *", Timezone: "America/New_York",
 			Collectors: map[string]string{"aws.s3_buckets": "@every 90m", "aws.iam_users": "0 9 * * mon-fri", "aws.cloudtrail_trails": "off"},
 		},
-		AWS: AWS{Accounts: []Account{
-			{ID: "089012345678"},
-			{ID: "012345678901", Role: "arn:aws-us-gov:iam::012345678901:role/path/to/Reader"},
-		}},
+		AWS: AWS{
+			SessionName: "tallystick",
+			Accounts: []Account{
+				{ID: "089012345678"},
+				{ID: "012345678901", Role: "arn:aws-us-gov:iam::012345678901:role/path/to/Reader"},
+			},
+		},
 		Catalogue: Catalogue{
 			Dirs: []string{"/etc/tallystick/checks", "/etc/shared/checks"},
 			Parameters: map[string]map[string]Parameter{
@@ -171,7 +174,7 @@ func TestValues(t *testing.T) {
 				},
 			},
 		},
-		Limits: Limits{InFlight: 8, Rate: map[string]float64{"default": 0, "ec2": 2.5, "iam": 2}},
+		Limits: Limits{InFlight: 8, Rate: map[string]float64{"default": 0, "ec2": 2.5, "account": 1, "iam": 2, "organizations": 2, "s3": 20}},
 		HTTP:   HTTP{Listen: "[::1]:0"},
 		Log:    Log{Format: "json", Level: "debug"},
 	}
@@ -187,10 +190,45 @@ func TestValues(t *testing.T) {
 	}
 }
 
+func TestOrganization(t *testing.T) {
+	data := fixtures(t, "organization.ok.yaml")["testdata/organization.ok.yaml"]
+	f, err := Parse("/etc/tallystick/config.yaml", data, known(), environment(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	by := func(rule AccountRule, reason string) AccountRule {
+		rule.Reason, rule.Approver = reason, "Sam Roe"
+		return rule
+	}
+	want := AWS{
+		Accounts: []Account{{ID: "444455556666", Role: "arn:aws:iam::444455556666:role/OtherReader"}},
+		Organization: AWSOrganization{
+			ManagementRole: "arn:aws:iam::111122223333:role/TallystickOrganization",
+			MemberRole:     "security/TallystickReader",
+			ExternalID:     "tallystick-7f3a",
+			Include: []AccountRule{
+				by(AccountRule{Unit: "r-ab12"}, "the whole of it"),
+				by(AccountRule{Unit: "Production/Web"}, "what customers use"),
+			},
+			Exclude: []AccountRule{
+				by(AccountRule{ID: "999900001111"}, "closed in May"),
+				by(AccountRule{Unit: "ou-ab12-22222222"}, "sandboxes without data of customers"),
+				by(AccountRule{Tag: "purpose=training"}, "training"),
+			},
+		},
+		Through:        Through{Role: "arn:aws:iam::777788889999:role/TallystickHub", ExternalID: "hub-7f3a"},
+		SessionName:    "tallystick-prod",
+		SourceIdentity: "platform@example.com",
+	}
+	if !reflect.DeepEqual(f.Config.AWS, want) {
+		t.Errorf("read\n%+v, want\n%+v", f.Config.AWS, want)
+	}
+}
+
 // What the example has in comments must load too, and the defaults that it
 // states must be those of Default.
 func TestExampleUncommented(t *testing.T) {
-	key := regexp.MustCompile(`(?m)^( *)# ( *(?:- )?[a-z_-]+:(?: .*)?)$`)
+	key := regexp.MustCompile(`(?m)^( *)# ( *(?:- )?[a-z_-]+:(?: .*)?| *- \{.*\})$`)
 	data := key.ReplaceAll(Example(), []byte("$1$2"))
 	env := func(name string) (string, bool) { return "tallystick-7f3a", name == "TALLYSTICK_EXTERNAL_ID" }
 	f, err := Parse("/etc/tallystick.yaml", data, known(), env)
@@ -198,6 +236,9 @@ func TestExampleUncommented(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, want := f.Config, Default()
+	if got.AWS.Organization.Exclude[0].ID != "999900001111" || got.AWS.Through.Role == "" || got.AWS.SessionName != want.AWS.SessionName {
+		t.Errorf("the organisation is %+v through %+v", got.AWS.Organization, got.AWS.Through)
+	}
 	if len(got.AWS.Accounts) != 2 || got.AWS.Accounts[1].ExternalID != "tallystick-7f3a" {
 		t.Errorf("accounts are %+v", got.AWS.Accounts)
 	}
@@ -205,7 +246,6 @@ func TestExampleUncommented(t *testing.T) {
 		t.Errorf("the parameter is %v", v)
 	}
 	want.Schedule.Collectors = got.Schedule.Collectors
-	want.Limits.Rate["s3"] = 20
 	want.Evidence = Evidence{Dir: "/etc/evidence", Key: "/etc/tallystick.key"}
 	for _, pair := range [][2]any{
 		{got.Evidence, want.Evidence},
@@ -235,7 +275,7 @@ func TestValidateWithoutFile(t *testing.T) {
 		"organization: required: the name of the organization, as its auditor knows it",
 		"period.start: required: the first day of the observation period, such as 2026-07-01",
 		"period.end: required: the last day of the observation period, such as 2026-07-01",
-		"aws.accounts: required: at least one account, such as - id: \"111122223333\"",
+		"aws.accounts: required: at least one account, such as - id: \"111122223333\", or aws.organization",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("problems:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -260,8 +300,8 @@ func TestHelpers(t *testing.T) {
 	if got, want := c.RemediationDays(), map[string]int{"critical": 7, "high": 30, "medium": 90}; !reflect.DeepEqual(got, want) || len(c.Remediation) != 4 {
 		t.Errorf("RemediationDays() = %v, want %v", got, want)
 	}
-	if c.RateFor("iam") != 2 || c.RateFor("s3") != 5 {
-		t.Errorf("RateFor: iam %v, s3 %v", c.RateFor("iam"), c.RateFor("s3"))
+	if c.RateFor("iam") != 2 || c.RateFor("s3") != 20 || c.RateFor("kms") != 5 {
+		t.Errorf("RateFor: iam %v, s3 %v, kms %v", c.RateFor("iam"), c.RateFor("s3"), c.RateFor("kms"))
 	}
 	start, end := c.PeriodBounds()
 	if got := start.Format(time.RFC3339) + " " + end.Format(time.RFC3339); got != "2026-03-01T05:00:00Z 2026-04-01T04:00:00Z" {

@@ -120,8 +120,6 @@ func (r *reader) decodeStruct(n *node, path string, into reflect.Value) {
 // notYet gives, for a key that is agreed but not built yet, what to do.
 func notYet(key string) string {
 	switch key {
-	case "aws.organization":
-		return "list each account under aws.accounts"
 	case "gcp":
 		return "this version collects from AWS only; remove the key"
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -12,6 +13,8 @@ type schemaNode struct {
 	Items                *schemaNode            `json:"items"`
 	AdditionalProperties json.RawMessage        `json:"additionalProperties"`
 	Default              any                    `json:"default"`
+	Ref                  string                 `json:"$ref"`
+	Defs                 map[string]*schemaNode `json:"$defs"`
 }
 
 // Every key of the struct tree is in the schema, every key of the schema is in
@@ -21,7 +24,21 @@ func TestSchemaAgreesWithConfig(t *testing.T) {
 	if err := json.Unmarshal(Schema(), &root); err != nil {
 		t.Fatal(err)
 	}
+	root.resolve(root.Defs)
 	agree(t, "", reflect.ValueOf(Default()), &root)
+}
+
+// resolve puts the properties of a definition in the place of a reference to it.
+func (s *schemaNode) resolve(defs map[string]*schemaNode) {
+	if s.Items != nil {
+		s.Items.resolve(defs)
+	}
+	for _, p := range s.Properties {
+		p.resolve(defs)
+	}
+	if def := defs[strings.TrimPrefix(s.Ref, "#/$defs/")]; def != nil && def.Properties != nil {
+		s.Properties, s.AdditionalProperties = def.Properties, def.AdditionalProperties
+	}
 }
 
 func agree(t *testing.T, path string, v reflect.Value, s *schemaNode) {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net"
@@ -30,8 +31,7 @@ func (r *reader) validate(c Config, known Known) {
 	r.validateRemediation(c.Remediation)
 	r.validateEvidence(c.Evidence)
 	r.validateSchedule(c.Schedule, known.Collectors)
-	r.validateAccounts(c.AWS.Accounts)
-	r.validateRegions(c.AWS.Regions.Names)
+	r.validateAWS(c.AWS)
 	r.validateCatalogue(c.Catalogue)
 	r.validateLimits(c.Limits, known.Services)
 	r.validateListen(c.HTTP.Listen)
@@ -126,15 +126,74 @@ func (r *reader) validateSchedule(s Schedule, known []string) {
 	}
 }
 
-// validateAccounts checks ids, and roles and external ids as the AWS STS API
-// reference, AssumeRole, describes them.
-func (r *reader) validateAccounts(accounts []Account) {
-	if len(accounts) == 0 {
-		r.problem("aws.accounts", "required: at least one account, such as - id: \"111122223333\"")
+// awsForms are the forms of ids and names. Sources: AWS STS API reference,
+// AssumeRole; AWS Organizations API reference, OrganizationalUnit.
+type awsForms struct{ id, role, roleName, external, session, unit *regexp.Regexp }
+
+// isExternalID bounds the length too, for which regexp has no such repeat.
+func (f awsForms) isExternalID(s string) bool {
+	return len(s) >= 2 && len(s) <= 1224 && f.external.MatchString(s)
+}
+
+func formsOfAWS() awsForms {
+	return awsForms{
+		id:       regexp.MustCompile(`^[0-9]{12}$`),
+		role:     regexp.MustCompile(`^arn:(aws[a-z-]*):iam::([0-9]{12}):role/[\w+=,.@/-]+$`),
+		roleName: regexp.MustCompile(`^[\w+=,.@-]+(/[\w+=,.@-]+)*$`),
+		external: regexp.MustCompile(`^[\w+=,.@:/-]+$`),
+		session:  regexp.MustCompile(`^[\w+=,.@-]{2,64}$`),
+		unit:     regexp.MustCompile(`^(r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[a-z0-9]{8,32})$`),
 	}
-	id := regexp.MustCompile(`^[0-9]{12}$`)
-	role := regexp.MustCompile(`^arn:aws[a-z-]*:iam::([0-9]{12}):role/[\w+=,.@/-]+$`)
-	external := regexp.MustCompile(`^[\w+=,.@:/-]+$`)
+}
+
+func (r *reader) validateAWS(c AWS) {
+	forms := formsOfAWS()
+	partition := map[string]string{} // to the first key that names it
+	organization := r.has("aws.organization") || c.Organization.ManagementRole != ""
+	if len(c.Accounts) == 0 && !organization {
+		r.problem("aws.accounts", "required: at least one account, such as - id: \"111122223333\", or aws.organization")
+	}
+	r.validateAccounts(c.Accounts, forms, partition)
+	if organization {
+		r.validateAWSOrganization(c.Organization, forms, partition)
+	}
+	if c.Through.Role != "" || r.has("aws.through") {
+		r.validateRole("aws.through.role", c.Through.Role, forms, partition)
+		r.validateExternalID("aws.through.external_id", c.Through.ExternalID, forms)
+	}
+	if !forms.session.MatchString(c.SessionName) {
+		r.problem("aws.session_name", "a session name has 2 to 64 letters, digits and _+=,.@-")
+	}
+	if (c.SourceIdentity != "" || r.has("aws.source_identity")) && !forms.session.MatchString(c.SourceIdentity) {
+		r.problem("aws.source_identity", "a source identity has 2 to 64 letters, digits and _+=,.@-")
+	}
+	r.validateRegions(c.Regions.Names)
+}
+
+// validateRole checks the ARN of a role and gives its account. All roles must
+// be of one partition: no identity of one is known in another.
+func (r *reader) validateRole(key, arn string, forms awsForms, partition map[string]string) (account string) {
+	m := forms.role.FindStringSubmatch(arn)
+	if m == nil {
+		r.problem(key, "%s is not the ARN of a role, such as arn:aws:iam::111122223333:role/TallystickReader", r.show(key, arn))
+		return ""
+	}
+	partition[m[1]] = cmp.Or(partition[m[1]], key)
+	for other, first := range partition {
+		if other != m[1] && partition[m[1]] == key {
+			r.problem(key, "%s is of the partition %s, and %s of %s: run one tallystick for each partition", r.show(key, arn), m[1], first, other)
+		}
+	}
+	return m[2]
+}
+
+func (r *reader) validateExternalID(key, value string, forms awsForms) {
+	if (value != "" || r.has(key)) && !forms.isExternalID(value) {
+		r.problem(key, "an external id has 2 to 1224 letters, digits and _+=,.@:/-")
+	}
+}
+
+func (r *reader) validateAccounts(accounts []Account, forms awsForms, partition map[string]string) {
 	first := map[string]string{}
 	ambient := ""
 	for i, a := range accounts {
@@ -143,7 +202,7 @@ func (r *reader) validateAccounts(accounts []Account) {
 		switch {
 		case a.ID == "":
 			r.problem(key, "required: the account id, 12 digits in quotes")
-		case !id.MatchString(a.ID):
+		case !forms.id.MatchString(a.ID):
 			r.problem(key, "%s is not an account id: 12 digits in quotes", r.show(key, a.ID))
 		case first[a.ID] != "":
 			r.problem(key, "%s is already %s", r.show(key, a.ID), first[a.ID])
@@ -152,25 +211,78 @@ func (r *reader) validateAccounts(accounts []Account) {
 		}
 
 		key = path + ".role"
-		m := role.FindStringSubmatch(a.Role)
+		named := a.Role != "" || r.has(key)
 		switch {
-		case a.Role == "" && !r.has(key) && ambient != "":
+		case !named && ambient != "":
 			r.problem(path, "an account without a role is read with the ambient identity, and that is %s already; add a role", ambient)
-		case a.Role == "" && !r.has(key):
+		case !named:
 			ambient = path
-		case m == nil:
-			r.problem(key, "%s is not the ARN of a role, such as arn:aws:iam::111122223333:role/TallystickReader", r.show(key, a.Role))
-		case id.MatchString(a.ID) && m[1] != a.ID:
-			r.problem(key, "%s is a role of another account than %s", r.show(key, a.Role), r.show(path+".id", a.ID))
+		default:
+			account := r.validateRole(key, a.Role, forms, partition)
+			if account != "" && forms.id.MatchString(a.ID) && account != a.ID {
+				r.problem(key, "%s is a role of another account than %s", r.show(key, a.Role), r.show(path+".id", a.ID))
+			}
 		}
 
-		key = path + ".external_id"
-		switch {
-		case a.ExternalID == "" && !r.has(key):
-		case !external.MatchString(a.ExternalID) || len(a.ExternalID) < 2 || len(a.ExternalID) > 1224:
-			r.problem(key, "an external id has 2 to 1224 letters, digits and _+=,.@:/-")
-		case a.Role == "" && !r.has(path+".role"):
+		r.validateExternalID(path+".external_id", a.ExternalID, forms)
+		if key = path + ".external_id"; forms.isExternalID(a.ExternalID) && !named {
 			r.problem(key, "an external id is for assuming a role, and there is none; add the role, or remove the key")
+		}
+	}
+}
+
+func (r *reader) validateAWSOrganization(o AWSOrganization, forms awsForms, partition map[string]string) {
+	const path = "aws.organization"
+	listing := ""
+	if o.ManagementRole == "" {
+		r.problem(path+".management_role", "required: the ARN of a role that may list the accounts, in the management account or in a delegated administrator's")
+	} else {
+		listing = r.validateRole(path+".management_role", o.ManagementRole, forms, partition)
+	}
+	if key := path + ".member_role"; !forms.roleName.MatchString(o.MemberRole) {
+		r.problem(key, "required: the name of the role in every member account, such as TallystickReader; it is no ARN")
+	}
+	r.validateExternalID(path+".external_id", o.ExternalID, forms)
+	for _, rules := range []struct {
+		key  string
+		list []AccountRule
+	}{{path + ".include", o.Include}, {path + ".exclude", o.Exclude}} {
+		for i, rule := range rules.list {
+			key := fmt.Sprintf("%s[%d]", rules.key, i)
+			r.validateAccountRule(key, rule, forms)
+			if rules.key == path+".exclude" && rule.ID != "" && rule.ID == listing {
+				r.problem(key+".id", "%s is the account that lists the others, and its listing is evidence: it can not be excluded", r.show(key+".id", rule.ID))
+			}
+		}
+	}
+}
+
+func (r *reader) validateAccountRule(path string, rule AccountRule, forms awsForms) {
+	given := 0
+	for _, value := range []string{rule.ID, rule.Unit, rule.Tag} {
+		if value != "" {
+			given++
+		}
+	}
+	if given != 1 {
+		r.problem(path, "a rule has one of id, unit and tag")
+	}
+	if rule.ID != "" && !forms.id.MatchString(rule.ID) {
+		r.problem(path+".id", "%s is not an account id: 12 digits in quotes", r.show(path+".id", rule.ID))
+	}
+	looksLikeID := strings.HasPrefix(rule.Unit, "ou-") || strings.HasPrefix(rule.Unit, "r-")
+	if looksLikeID && !forms.unit.MatchString(rule.Unit) {
+		r.problem(path+".unit", "%s is not the id of an organisational unit, such as ou-ab12-11111111, nor names from the root, such as Sandbox/Teams", r.show(path+".unit", rule.Unit))
+	}
+	if strings.HasPrefix(rule.Tag, "=") {
+		r.problem(path+".tag", "%s has no key; write key=value, or key for any value", r.show(path+".tag", rule.Tag))
+	}
+	for _, who := range []struct{ key, value, what string }{
+		{"reason", rule.Reason, "why the accounts that are left out need not be looked at"},
+		{"approver", rule.Approver, "who approved that"},
+	} {
+		if strings.TrimSpace(who.value) == "" {
+			r.problem(join(path, who.key), "required: %s", who.what)
 		}
 	}
 }

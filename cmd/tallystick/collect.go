@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,11 +56,7 @@ Exit code 3: something could not be read; the table says how much, and
 		if err != nil {
 			return err
 		}
-		providers, err := live(ctx, file)
-		if err != nil {
-			return err
-		}
-		options, err := wire(ctx, file, providers, evidence.EventManual, log, metrics)
+		options, err := wire(ctx, file, nil, evidence.EventManual, log, metrics)
 		if err != nil {
 			return err
 		}
@@ -67,15 +64,10 @@ Exit code 3: something could not be read; the table says how much, and
 			return (len(only.collectors) == 0 || slices.Contains(only.collectors, s.Collector)) &&
 				(len(only.accounts) == 0 || slices.Contains(only.accounts, s.Account))
 		}
-		total := 0
-		for s := range options.Schedule().Streams {
-			if pick(s) {
-				total++
-			}
-		}
-		bar := newBar(cmd.ErrOrStderr(), "collecting", total)
+		bar := newBar(cmd.ErrOrStderr(), "collecting", 0)
 		options.OnTask = func(agent.Result) { bar.step() }
-		results, failure := collectOnce(ctx, options, pick)
+		once := &once{options: options, file: file, pick: pick, accounts: only.accounts, bar: bar}
+		results, failure := once.collect(ctx)
 		bar.stop()
 		if failure != nil && len(results) == 0 {
 			return failure
@@ -126,6 +118,9 @@ func choices(file *config.File, names, accounts []string) error {
 		}
 	}
 	for _, account := range accounts {
+		if file.Config.AWS.Organization.ManagementRole != "" {
+			break // the organisation says which there are
+		}
 		if !slices.ContainsFunc(file.Config.AWS.Accounts, func(a config.Account) bool { return a.ID == account }) {
 			return fmt.Errorf("--account %q is not in the configuration", account)
 		}
@@ -133,21 +128,103 @@ func choices(file *config.File, names, accounts []string) error {
 	return nil
 }
 
-// collectOnce opens an agent, does the tasks and closes it.
-func collectOnce(ctx context.Context, o agent.Options, pick func(evidence.Stream) bool) (_ []agent.Result, err error) {
-	a, err := agent.Open(ctx, o)
+// once does tasks once, now.
+type once struct {
+	options  agent.Options
+	file     *config.File
+	pick     func(evidence.Stream) bool
+	accounts []string // asked for by name
+	bar      *bar
+}
+
+// collect looks first at what says which accounts there are, as often as that
+// changes them, and then at the rest.
+func (o *once) collect(ctx context.Context) (results []agent.Result, err error) {
+	a, err := agent.Open(ctx, o.options)
 	if err != nil {
 		return nil, err
 	}
-	results, err := a.Collect(ctx, pick)
 	reason := "done"
-	if err != nil {
-		reason = err.Error()
+	defer func() {
+		if a == nil {
+			return // it could not be opened again
+		}
+		if err != nil {
+			reason = err.Error()
+		}
+		if closeErr := a.Close(ctx, reason); err == nil {
+			err = closeErr
+		}
+	}()
+	seen := make(map[evidence.Stream]bool)
+	collect := func(pick func(evidence.Stream) bool) error {
+		some, err := a.Collect(ctx, func(s evidence.Stream) bool { return !seen[s] && pick(s) })
+		for _, r := range some {
+			seen[r.Stream] = true
+		}
+		results = append(results, some...)
+		return err
 	}
-	if closeErr := a.Close(ctx, reason); err == nil {
-		err = closeErr
+	first := func(s evidence.Stream) bool {
+		switch s.Collector {
+		case listingCollector, membershipCollector:
+			return o.pick(s) || s.Collector == listingCollector && a.Newest(s) == nil
+		}
+		return false
 	}
+	for {
+		before := len(results)
+		if err := collect(first); err != nil {
+			return results, err
+		}
+		if len(results) == before {
+			break
+		}
+		providers, _, err := live(ctx, o.file, a)
+		if err != nil {
+			return results, err
+		}
+		same, err := sameEstate(a.Options, providers)
+		if err != nil {
+			return results, err
+		}
+		if same {
+			break
+		}
+		if err := a.Close(ctx, "the organisation lists other accounts than before"); err != nil {
+			return results, err
+		}
+		if a, err = agent.Open(ctx, o.options); err != nil {
+			return results, err
+		}
+	}
+	if err := o.count(a, len(results)); err != nil {
+		return results, err
+	}
+	err = collect(o.pick)
+	slices.SortStableFunc(results, func(a, b agent.Result) int {
+		return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.Collector, b.Collector))
+	})
 	return results, err
+}
+
+// count tells the bar how much there is to do, and refuses accounts that were
+// asked for and are not there.
+func (o *once) count(a *agent.Agent, done int) error {
+	schedule := a.Schedule()
+	for _, account := range o.accounts {
+		if !slices.ContainsFunc(schedule.Scopes, func(s evidence.Scope) bool { return s.Account == account }) {
+			return fmt.Errorf("--account %q is not among the accounts that are collected", account)
+		}
+	}
+	total := 0
+	for s := range schedule.Streams {
+		if o.pick(s) {
+			total++
+		}
+	}
+	o.bar.set(uint64(done), uint64(total)) //nolint:gosec // counts of tasks
+	return nil
 }
 
 // incomplete gives exit code 3 when something was not read or not sealed.

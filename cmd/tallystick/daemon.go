@@ -117,18 +117,24 @@ func (d *daemon) run(ctx context.Context, file *config.File) error {
 type prepared struct {
 	file    *config.File
 	options agent.Options
+	listed  chan struct{} // has an element when the organisation was listed anew
 }
 
 func (d *daemon) prepare(ctx context.Context, file *config.File, event string) (*prepared, error) {
-	providers, err := live(ctx, file)
+	options, err := wire(ctx, file, nil, event, d.log, d.metrics)
 	if err != nil {
 		return nil, err
 	}
-	options, err := wire(ctx, file, providers, event, d.log, d.metrics)
-	if err != nil {
-		return nil, err
+	listed := make(chan struct{}, 1)
+	options.OnTask = func(r agent.Result) {
+		if changes(r) {
+			select {
+			case listed <- struct{}{}:
+			default: // it will look at what is newest then
+			}
+		}
 	}
-	return &prepared{file: file, options: options}, nil
+	return &prepared{file: file, options: options, listed: listed}, nil
 }
 
 // reload gives the configuration that is to take the place of present. What
@@ -157,6 +163,31 @@ func (d *daemon) reload(ctx context.Context, present *prepared) (*prepared, erro
 	return next, nil
 }
 
+// discover compares what is collected with what the newest listing says, and
+// gives what is to take the place of present when they differ. A listing that
+// can not be understood changes nothing.
+func (d *daemon) discover(ctx context.Context, a *agent.Agent, present *prepared) *prepared {
+	providers, _, err := live(ctx, present.file, a)
+	same := true
+	if err == nil {
+		same, err = sameEstate(a.Options, providers)
+	}
+	if err == nil && same {
+		return nil
+	}
+	var next *prepared
+	if err == nil {
+		next, err = d.prepare(ctx, present.file, evidence.EventDiscovered)
+	}
+	if err != nil {
+		d.log.Error("the accounts that are collected stay what they are", zap.Error(err))
+		return nil
+	}
+	d.log.Info("the organisation lists other accounts than are collected; they are taken in when no task runs",
+		zap.Int("accounts", len(providers[0].Accounts)))
+	return next
+}
+
 // agents runs an agent until ctx ends, and a new one for each reload.
 func (d *daemon) agents(ctx context.Context, file *config.File, reloads <-chan os.Signal, served chan error) error {
 	present, err := d.prepare(ctx, file, evidence.EventStarted)
@@ -166,12 +197,17 @@ func (d *daemon) agents(ctx context.Context, file *config.File, reloads <-chan o
 	if err := os.MkdirAll(present.options.Dir, 0o750); err != nil {
 		return fmt.Errorf("make the data directory: %w", err)
 	}
+	var before *agent.Options
 	for present != nil {
 		o := present.options
 		a, err := agent.Open(ctx, o)
 		if err != nil {
 			return err
 		}
+		if before != nil {
+			d.forget(*before, a.Options)
+		}
+		before = &a.Options
 		o.Metrics.BuildInfo(buildVersion(), buildRevision())
 		o.Metrics.ConfigReload(true)
 		d.told.Store(true)
@@ -179,7 +215,7 @@ func (d *daemon) agents(ctx context.Context, file *config.File, reloads <-chan o
 		d.log.Info("agent started", zap.String("dir", o.Dir), zap.String("version", o.Program.Version),
 			zap.String("verifier_key", o.Signer.VerifierKey()), zap.String("configuration", string(present.file.Digest)))
 
-		unfollow, err := d.follow(ctx, present)
+		unfollow, err := d.follow(ctx, present, a.Schedule())
 		if err != nil {
 			return errors.Join(err, a.Close(ctx, "the period could not be followed"))
 		}
@@ -193,9 +229,6 @@ func (d *daemon) agents(ctx context.Context, file *config.File, reloads <-chan o
 		if err != nil {
 			return err
 		}
-		if next != nil {
-			d.forget(o, next.options)
-		}
 		present = next
 	}
 	return nil
@@ -203,11 +236,11 @@ func (d *daemon) agents(ctx context.Context, file *config.File, reloads <-chan o
 
 // follow keeps the report of the period up to date beside the agent, until the
 // function that it gives is called.
-func (d *daemon) follow(ctx context.Context, present *prepared) (func() error, error) {
+func (d *daemon) follow(ctx context.Context, present *prepared, inForce evidence.Schedule) (func() error, error) {
 	c, o := present.file.Config, present.options
 	from, to := c.PeriodBounds()
 	window := period.Window{From: from, To: to, Zone: c.Location()}
-	f, err := follow.New(o.Dir, window, o.Schedule(), o.Clock.Now, d.metrics, d.log)
+	f, err := follow.New(o.Dir, window, inForce, o.Clock.Now, d.metrics, d.log)
 	if err != nil {
 		return nil, err
 	}
@@ -251,14 +284,22 @@ func (d *daemon) runAgent(ctx context.Context, a *agent.Agent, present *prepared
 	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(running) }()
+	var relief *prepared // takes over when nothing is under way
 	for {
 		select {
 		case err := <-ended:
 			reason := "the agent could not go on"
 			if cause := context.Cause(ctx); cause != nil {
 				reason = cause.Error() // names the signal
+			} else if err == nil && relief != nil {
+				return relief, "the organisation lists other accounts than before", nil
 			}
 			return nil, reason, err
+		case <-present.listed:
+			if next := d.discover(ctx, a, present); next != nil {
+				relief = next
+				a.Relieve()
+			}
 		case err := <-served:
 			stop()
 			served <- err // for the end of run

@@ -105,22 +105,8 @@ func loadCatalogue(file *config.File) (*checks.Catalogue, error) {
 	return c, nil
 }
 
-// live gives the providers that a configuration names, with the identity of
-// this process.
-func live(ctx context.Context, file *config.File) ([]agent.Provider, error) {
-	c := file.Config
-	var accounts []aws.Account
-	for _, a := range c.AWS.Accounts {
-		accounts = append(accounts, aws.Account{ID: a.ID, Role: a.Role, ExternalID: a.ExternalID})
-	}
-	estate, err := aws.New(ctx, aws.Settings{Accounts: accounts, Regions: c.AWS.Regions.Names, InFlight: c.Limits.InFlight})
-	if err != nil {
-		return nil, err
-	}
-	return []agent.Provider{awsProvider(estate)}, nil
-}
-
-// wire makes the options of an agent over providers from a configuration.
+// wire makes the options of an agent from a configuration. Nil providers are
+// derived from the ledger when it is opened, and are those that are really there.
 func wire(ctx context.Context, file *config.File, providers []agent.Provider, event string, log *zap.Logger, metrics *telemetry.Metrics) (agent.Options, error) {
 	c := file.Config
 	signer, err := seal.LoadKey(c.Evidence.Key)
@@ -135,8 +121,15 @@ func wire(ctx context.Context, file *config.File, providers []agent.Provider, ev
 	if err != nil {
 		return agent.Options{}, err
 	}
+	var estate func(context.Context, agent.Known) ([]agent.Provider, *evidence.Discovery, error)
+	if providers == nil {
+		estate = func(ctx context.Context, known agent.Known) ([]agent.Provider, *evidence.Discovery, error) {
+			return live(ctx, file, known)
+		}
+	}
 	return agent.Options{
 		Dir:             c.Evidence.Dir,
+		Estate:          estate,
 		Signer:          signer,
 		Providers:       providers,
 		Catalogue:       rules,
@@ -245,6 +238,7 @@ func recorded(ctx context.Context, file *config.File, clock agent.Clock) ([]agen
 	}
 	provider := awsProvider(estate)
 	provider.Transport = transport
+	provider.Central, provider.Listing, provider.Regions = recordings.Accounts(), []string{"111122223333"}, file.Config.AWS.Regions.Names
 	return []agent.Provider{provider}, nil
 }
 

@@ -7,6 +7,7 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -39,9 +40,13 @@ type Account struct {
 // Settings say where to look.
 type Settings struct {
 	Accounts []Account
+	Through  Account  // a role that is assumed first, and from which the others are; without a Role: none
 	Regions  []string // empty: every region that is enabled in the account
-	InFlight int      // connections to keep per host; 0: the SDK's default
-	Attempts int      // for each call; 0: as the environment says, or the SDK's default
+
+	SessionName    string // of assumed roles, as CloudTrail shows it; empty: "tallystick"
+	SourceIdentity string // likewise; empty: none is set
+	InFlight       int    // connections to keep per host; 0: the SDK's default
+	Attempts       int    // for each call; 0: as the environment says, or the SDK's default
 
 	// Recorded, when set, makes the calls of a recording again: an answer that
 	// is at hand is not waited for.
@@ -81,7 +86,7 @@ func New(ctx context.Context, s Settings) (*Estate, error) {
 			t.MaxIdleConns = max(t.MaxIdleConns, 4*s.InFlight)
 		}
 	})
-	home := homeRegion(s)
+	home := homeRegion(s, os.Getenv("AWS_REGION"))
 	// What the SDK has to say beside its answers and errors is about its own
 	// checksums; the agent's log is JSON in a container.
 	cfg := aws.Config{Region: home, HTTPClient: client, Logger: logging.Nop{}}
@@ -114,6 +119,9 @@ func New(ctx context.Context, s Settings) (*Estate, error) {
 	}
 	assume := cfg.Copy()
 	assume.Region = home
+	if s.Through.Role != "" && s.Credentials == nil {
+		assume.Credentials = assumed(assume, s.Through, s)
+	}
 	for _, a := range s.Accounts {
 		if _, dup := e.accounts[a.ID]; dup {
 			return nil, fmt.Errorf("account %s is listed twice", a.ID)
@@ -127,15 +135,24 @@ func New(ctx context.Context, s Settings) (*Estate, error) {
 		if a.Role == "" {
 			continue
 		}
-		e.credentials[a.ID] = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(assume), a.Role,
-			func(o *stscreds.AssumeRoleOptions) {
-				o.RoleSessionName = "tallystick"
-				if a.ExternalID != "" {
-					o.ExternalID = aws.String(a.ExternalID)
-				}
-			}))
+		e.credentials[a.ID] = assumed(assume, a, s)
 	}
 	return e, nil
+}
+
+// assumed gives the credentials of a role, which are had when they are first
+// needed and renewed before they lapse.
+func assumed(from aws.Config, a Account, s Settings) aws.CredentialsProvider {
+	return aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(from), a.Role,
+		func(o *stscreds.AssumeRoleOptions) {
+			o.RoleSessionName = cmp.Or(s.SessionName, "tallystick")
+			if a.ExternalID != "" {
+				o.ExternalID = aws.String(a.ExternalID)
+			}
+			if s.SourceIdentity != "" {
+				o.SourceIdentity = aws.String(s.SourceIdentity)
+			}
+		}))
 }
 
 // Transport is the tuned transport that every call of the estate shares. The
@@ -146,13 +163,17 @@ func (e *Estate) Transport() http.RoundTripper { return e.transport }
 func (e *Estate) Accounts() []string { return slices.Sorted(maps.Keys(e.accounts)) }
 
 // homeRegion gives the region in which the global services of the partition
-// answer. Source: AWS general reference, service endpoints by partition.
-func homeRegion(s Settings) string {
-	hint := ""
+// answer. The environment's region tells the partition where nothing else does.
+// Source: AWS general reference, service endpoints by partition.
+func homeRegion(s Settings, environment string) string {
+	hint := environment
+	if s.Credentials != nil {
+		hint = ""
+	}
 	if len(s.Regions) > 0 {
 		hint = s.Regions[0]
 	}
-	for _, a := range s.Accounts {
+	for _, a := range append(slices.Clone(s.Accounts), s.Through) {
 		if p := strings.Split(a.Role, ":"); len(p) > 1 && p[1] != "aws" {
 			hint = strings.TrimPrefix(p[1], "aws-") + "-"
 		}

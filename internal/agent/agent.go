@@ -81,6 +81,10 @@ type Options struct {
 	RemediationDays map[string]int
 	Configuration   []byte // the file as written
 	Event           string // one of the evidence.Event...
+	// Estate, when set, gives the providers from what the ledger says, in the
+	// place of Providers and Discovery: which accounts an organisation has
+	// follows from its own listing, which is evidence. Open calls it once.
+	Estate func(context.Context, Known) ([]Provider, *evidence.Discovery, error)
 	// Discovery says which listing the accounts were taken from; nil for none.
 	Discovery *evidence.Discovery
 	// ScheduleFor gives the cron expression of a collector; empty: it is not run.
@@ -122,6 +126,8 @@ type Agent struct {
 	seals sync.Mutex  // held from the time of a record to its place in the queue
 	told  sync.Mutex  // held while OnTask runs
 	owing atomic.Bool // some stream owes a record that could not be written
+
+	relieved atomic.Bool // Run is to end as soon as nothing is under way
 
 	mu      sync.Mutex
 	state   *State                                      // guarded by mu
@@ -184,6 +190,11 @@ func Open(ctx context.Context, o Options) (_ *Agent, err error) {
 	}
 	if a.state, err = ReadState(ctx, o.Dir, vkey); err != nil {
 		return nil, fmt.Errorf("rebuild state from the ledger: %w", err)
+	}
+	if a.Estate != nil {
+		if a.Providers, a.Discovery, err = a.Estate(ctx, a); err != nil {
+			return nil, fmt.Errorf("say which accounts there are: %w", err)
+		}
 	}
 	if err := a.configure(ctx); err != nil {
 		return nil, err

@@ -13,6 +13,10 @@ import (
 // suspended or its clock set.
 const maxSleep = time.Minute
 
+// handover is how long one agent takes to follow another, at the most: a slot
+// that is due within it is waited for.
+const handover = 10 * time.Second
+
 // Run does the tasks of the schedule until ctx ends, then interrupts and waits
 // for what is running. It gives nil after ctx ended, and otherwise the error
 // for which the agent can not go on. It may be called again after nil.
@@ -39,14 +43,17 @@ func (a *Agent) RunUntil(ctx context.Context, end time.Time) error {
 	if a.Settle {
 		a.tasks.Wait()
 	}
-	for a.failed() == nil && ctx.Err() == nil {
+	for a.failed() == nil && ctx.Err() == nil && !(a.relieved.Load() && a.idle()) {
 		now := a.Clock.Now()
 		if !end.IsZero() && !now.Before(end) {
 			break
 		}
 		due := now.Add(maxSleep)
-		if a.Clock.Kind() == evidence.ClockSimulated {
+		switch {
+		case a.Clock.Kind() == evidence.ClockSimulated:
 			due = now.Add(365 * 24 * time.Hour)
+		case a.relieved.Load():
+			due = now.Add(handover / 10) // somebody waits
 		}
 		if !end.IsZero() && end.Before(due) {
 			due = end

@@ -1,0 +1,300 @@
+package aws
+
+import (
+	"encoding/json"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/tallystick/tallystick/evidence"
+)
+
+// Organization says how the accounts of an organisation are found and read.
+type Organization struct {
+	Listing    Account // in which the organisation is listed
+	MemberRole string  // name of the role in every other account, with its path
+	ExternalID string  // for that role
+
+	Include []AccountRule // only these accounts; empty: all
+	Exclude []AccountRule // and of those, not these
+}
+
+// AccountRule chooses accounts by one of ID, Unit and Tag.
+type AccountRule struct {
+	ID       string
+	Unit     string // id of an organisational unit or root, or the names from the root: "Sandbox/Teams"
+	Tag      string // "key=value", or "key" for any value
+	Reason   string
+	Approver string
+}
+
+// Listing is what an organisation said of itself: the observations of
+// aws.organizations_accounts by kind.
+type Listing struct {
+	Accounts  iter.Seq2[evidence.Observation, error]
+	Units     iter.Seq2[evidence.Observation, error]
+	Delegates iter.Seq2[evidence.Observation, error]
+}
+
+// Members is what follows from a listing for one configuration.
+type Members struct {
+	Listed       int                     // accounts that the organisation has
+	Accounts     []Account               // to be collected, sorted by id, the listing one among them
+	Central      []string                // of those, the ones that answer for the organisation, sorted
+	NotCollected []evidence.NotCollected // the others, sorted by id
+}
+
+// listedAccount is what counts of an account of a listing.
+// Source: Organizations API reference, Account.
+type listedAccount struct {
+	ID, Name, State, Status string
+	Paths                   []string // "o-exampleorg1/r-ab12/ou-ab12-11111111/111122223333/"
+	Tags                    []struct{ Key, Value string }
+	tagged                  bool // Tags were read
+}
+
+// state gives what the account is. Before September 2026 only Status said it.
+func (a listedAccount) state() string {
+	if a.State != "" {
+		return a.State
+	}
+	return a.Status
+}
+
+// Members chooses from a listing. An account to which a rule may or may not
+// apply, because its tags or its place could not be read, is collected: what is
+// left out must be known to be meant. The listing account itself is always
+// collected.
+func (o Organization) Members(l Listing) (Members, error) {
+	units, err := unitNames(l.Units)
+	if err != nil {
+		return Members{}, err
+	}
+	m := Members{Accounts: []Account{o.Listing}}
+	central := map[string]bool{o.Listing.ID: true}
+	delegates, err := delegatesOf(l.Delegates)
+	if err != nil {
+		return Members{}, err
+	}
+	for seen, err := range l.Accounts {
+		if err != nil {
+			return Members{}, err
+		}
+		var a listedAccount
+		if err := json.Unmarshal(seen.Body, &a); err != nil || a.ID == "" {
+			return Members{}, fmt.Errorf("account %s of the organisation's listing can not be understood", seen.ID)
+		}
+		a.tagged = a.Tags != nil
+		m.Listed++
+		// The owner in the ARN of an account is the management account.
+		// Source: service authorization reference, arn:aws:organizations::OWNER:account/o-ID/ACCOUNT.
+		if arn := splitARN(seen.ID); arn != nil && arn[4] == a.ID || delegates[a.ID] {
+			central[a.ID] = true
+		}
+		if a.ID == o.Listing.ID {
+			continue
+		}
+		if left, out := o.leavesOut(a, units); out {
+			m.NotCollected = append(m.NotCollected, left)
+			continue
+		}
+		m.Accounts = append(m.Accounts, o.member(a.ID))
+	}
+	slices.SortFunc(m.Accounts, func(a, b Account) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(m.NotCollected, func(a, b evidence.NotCollected) int { return strings.Compare(a.Account, b.Account) })
+	for _, a := range m.Accounts {
+		if central[a.ID] {
+			m.Central = append(m.Central, a.ID)
+		}
+	}
+	return m, nil
+}
+
+// Keep gives the members of a schedule that was in force, for when there is no
+// whole listing: neither an account nor an exclusion is lost by that.
+func (o Organization) Keep(before *evidence.Schedule) Members {
+	m := Members{Accounts: []Account{o.Listing}, Central: []string{o.Listing.ID}}
+	if before == nil {
+		return m
+	}
+	for _, s := range before.Scopes {
+		if s.Provider == Provider && s.Account != o.Listing.ID {
+			m.Accounts = append(m.Accounts, o.member(s.Account))
+		}
+	}
+	for _, s := range before.Central {
+		if s.Provider == Provider && s.Account != o.Listing.ID {
+			m.Central = append(m.Central, s.Account)
+		}
+	}
+	for _, n := range before.NotCollected {
+		if n.Provider == Provider {
+			m.NotCollected = append(m.NotCollected, n)
+		}
+	}
+	slices.SortFunc(m.Accounts, func(a, b Account) int { return strings.Compare(a.ID, b.ID) })
+	slices.Sort(m.Central)
+	return m
+}
+
+// member gives the way into a member account.
+func (o Organization) member(id string) Account {
+	return Account{
+		ID: id, ExternalID: o.ExternalID,
+		Role: fmt.Sprintf("arn:%s:iam::%s:role/%s", partitionOf(o.Listing.Role), id, o.MemberRole),
+	}
+}
+
+// leavesOut says why an account is not collected, if so.
+func (o Organization) leavesOut(a listedAccount, units map[string]string) (evidence.NotCollected, bool) {
+	left := evidence.NotCollected{Scope: evidence.Scope{Provider: Provider, Account: a.ID}, Name: a.Name}
+	for _, rule := range o.Exclude {
+		if is, known := rule.applies(a, units); is && known {
+			left.Excluded, left.Reason, left.Approver = true, rule.Reason, rule.Approver
+			return left, true
+		}
+	}
+	included := len(o.Include) == 0
+	for _, rule := range o.Include {
+		is, known := rule.applies(a, units)
+		included = included || is || !known
+	}
+	if !included {
+		left.Excluded = true
+		var reasons, approvers []string
+		for _, rule := range o.Include {
+			reasons, approvers = append(reasons, rule.Reason), append(approvers, rule.Approver)
+		}
+		left.Reason = "not among what is included: " + joined(reasons)
+		left.Approver = joined(approvers)
+		return left, true
+	}
+	// An account that is not active answers nobody: its roles can not be assumed.
+	if state := a.state(); state != "ACTIVE" {
+		left.State = state
+		return left, true
+	}
+	return evidence.NotCollected{}, false
+}
+
+func joined(list []string) string {
+	var out []string
+	for _, s := range list {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return strings.Join(out, "; ")
+}
+
+// applies says whether a rule chooses an account, and whether that is known.
+func (r AccountRule) applies(a listedAccount, units map[string]string) (is, known bool) {
+	switch {
+	case r.ID != "":
+		return r.ID == a.ID, true
+	case r.Tag != "":
+		key, value, valued := strings.Cut(r.Tag, "=")
+		for _, tag := range a.Tags {
+			if tag.Key == key && (!valued || tag.Value == value) {
+				return true, true
+			}
+		}
+		return false, a.tagged
+	}
+	if len(a.Paths) == 0 {
+		return false, false
+	}
+	known = true
+	for _, path := range a.Paths {
+		parts := strings.Split(strings.Trim(path, "/"), "/")
+		if slices.Contains(parts, r.Unit) {
+			return true, true
+		}
+		var names []string
+		for _, id := range parts {
+			if !strings.HasPrefix(id, "ou-") {
+				continue
+			}
+			name, named := units[id]
+			known = known && named
+			names = append(names, name)
+			if strings.Join(names, "/") == r.Unit {
+				return true, true
+			}
+		}
+	}
+	// A unit that is named by its id is found in the path or is not in it.
+	return false, known || strings.HasPrefix(r.Unit, "ou-") || strings.HasPrefix(r.Unit, "r-")
+}
+
+// unitNames gives the names of organisational units by their ids.
+func unitNames(units iter.Seq2[evidence.Observation, error]) (map[string]string, error) {
+	names := map[string]string{}
+	for seen, err := range units {
+		if err != nil {
+			return nil, err
+		}
+		var unit struct{ ID, Name string }
+		if err := json.Unmarshal(seen.Body, &unit); err != nil {
+			return nil, fmt.Errorf("unit %s of the organisation's listing can not be understood: %w", seen.ID, err)
+		}
+		names[unit.ID] = unit.Name
+	}
+	return names, nil
+}
+
+// delegatesOf gives the ids of the delegated administrators.
+func delegatesOf(delegates iter.Seq2[evidence.Observation, error]) (map[string]bool, error) {
+	ids := map[string]bool{}
+	for seen, err := range delegates {
+		if err != nil {
+			return nil, err
+		}
+		var d struct{ ID string }
+		if err := json.Unmarshal(seen.Body, &d); err != nil {
+			return nil, fmt.Errorf("delegated administrator %s of the organisation's listing can not be understood: %w", seen.ID, err)
+		}
+		ids[d.ID] = true
+	}
+	return ids, nil
+}
+
+// Manager gives the id of the account that manages the organisation of an
+// account, from an observation of aws.organizations_membership. It is empty for
+// an account that belongs to none.
+func Manager(o evidence.Observation) (string, error) {
+	var m struct {
+		Organization *struct{ MasterAccountID string }
+	}
+	if err := json.Unmarshal(o.Body, &m); err != nil {
+		return "", fmt.Errorf("membership %s can not be understood: %w", o.ID, err)
+	}
+	if m.Organization == nil {
+		return "", nil
+	}
+	return m.Organization.MasterAccountID, nil
+}
+
+// With gives the members with accounts that the operator named: his way into
+// an account takes the place of the organisation's, and one that the
+// organisation does not list is collected too.
+func (m Members) With(own []Account) Members {
+	byID := map[string]Account{}
+	for _, a := range m.Accounts {
+		byID[a.ID] = a
+	}
+	for _, a := range own {
+		byID[a.ID] = a
+	}
+	m.Accounts = nil
+	for _, id := range slices.Sorted(maps.Keys(byID)) {
+		m.Accounts = append(m.Accounts, byID[id])
+	}
+	m.NotCollected = slices.DeleteFunc(slices.Clone(m.NotCollected), func(n evidence.NotCollected) bool {
+		_, named := byID[n.Account]
+		return named
+	})
+	return m
+}
