@@ -21,8 +21,9 @@ type Reach string
 
 // The reaches.
 const (
-	Global   Reach = "global"   // once per scope
-	Regional Reach = "regional" // once in each enabled region of the scope
+	Global       Reach = "global"       // once per scope
+	Regional     Reach = "regional"     // once in each enabled region of the scope
+	Organization Reach = "organization" // once, in the account that answers for the organisation: its management account or a delegated administrator
 )
 
 // Call is one API operation that a collector makes. Policies, the reference
