@@ -20,7 +20,8 @@ import (
 // unit is the parent whose units were asked for.
 // Source: Organizations API reference, Account, OrganizationalUnit.
 //
-// State says what an account is; Status was retired on 9 September 2026.
+// State says what an account is. A check must not read Status, whose retirement
+// AWS announced for 9 September 2026.
 //
 // Email of an account and MasterAccountEmail name the mailbox that owns an
 // account's root user. They are evidence of who answers for it, and stay.

@@ -66,13 +66,19 @@ func readAccountAssignments(ctx context.Context, r *reader, client *ssoadmin.Cli
 	pages := ssoadmin.NewListAccountAssignmentsPaginator(client, &ssoadmin.ListAccountAssignmentsInput{
 		InstanceArn: instance, PermissionSetArn: &set, AccountId: &account, MaxResults: aws.Int32(100),
 	})
-	return readPages(ctx, r, pages, func(out *ssoadmin.ListAccountAssignmentsOutput, p page) error {
+	err := readPages(ctx, r, pages, func(out *ssoadmin.ListAccountAssignmentsOutput, p page) error {
 		var ids []string
 		for _, a := range out.AccountAssignments {
 			ids = append(ids, assignmentID(set, account, aws.ToString(a.PrincipalId)))
 		}
 		return r.members(ctx, list, p, "AccountAssignments", ids)
 	})
+	if call, _ := r.spec.Call(list); hasCode(err, call.Vanished) {
+		// The set or the account is gone, and with it what was assigned there;
+		// the other accounts are still to be read.
+		return nil
+	}
+	return err
 }
 
 // assignmentID gives "ssoins-7223/ps-8f21/444455556666/PRINCIPAL", since an

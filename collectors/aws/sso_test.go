@@ -49,6 +49,10 @@ func TestIdentityCenterLosses(t *testing.T) {
 			jsonError("ResourceNotFoundException"), nil, nil, 1,
 		},
 		{
+			"the assignments in an account that is gone", "aws.sso_assignments", a, "sso:ListAccountAssignments", 1,
+			jsonError("ResourceNotFoundException"), nil, nil, 2,
+		},
+		{
 			"the last account", "aws.sso_assignments", a, "sso:ListAccountAssignments", 5,
 			jsonError("AccessDeniedException"), []string{"aws.sso.assignment denied"}, nil, 4,
 		},
