@@ -5,6 +5,7 @@ import "github.com/tallystick/tallystick/collectors"
 // Catalogue lists every AWS collector over the estate, in order of name.
 func Catalogue(e *Estate) []collectors.Collector {
 	return []collectors.Collector{
+		accountRegions(e),
 		backupPlans(e),
 		backupRecoveryPoints(e),
 		backupVaults(e),
@@ -18,11 +19,18 @@ func Catalogue(e *Estate) []collectors.Collector {
 		iamCredentialReport(e),
 		iamPasswordPolicy(e),
 		iamUsers(e),
+		identitystoreGroups(e),
+		identitystoreUsers(e),
 		kmsKeys(e),
 		logsLogGroups(e),
+		organizationsAccounts(e),
+		organizationsMembership(e),
 		rdsClusters(e),
 		rdsInstances(e),
 		s3Buckets(e),
+		ssoAssignments(e),
+		ssoInstances(e),
+		ssoPermissionSets(e),
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 )
 
 // collector is one collector of this catalogue: what it declares, and how it
-// reads one region (a global one reads once, in the home region).
+// reads one region (any but a regional one reads once, in the home region).
 type collector struct {
 	estate *Estate
 	spec   collectors.Spec
@@ -61,7 +61,7 @@ func (c *collector) Collect(ctx context.Context, in collectors.Input, emit colle
 	identity := answerOf(caller)
 	task.caller = identity.exchange
 
-	if c.spec.Reach == collectors.Global {
+	if c.spec.Reach != collectors.Regional {
 		return c.readRegion(ctx, task, home, "", true)
 	}
 	looked, leftOut, err := c.regions(ctx, task, home)

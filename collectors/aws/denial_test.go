@@ -226,7 +226,7 @@ func (d denial) gaps(t *testing.T) {
 
 // regions are those whose lists are lost.
 func (d denial) regions() []string {
-	if d.call.Kind == "" || d.spec.Reach == collectors.Global {
+	if d.call.Kind == "" || d.spec.Reach != collectors.Regional {
 		return []string{""}
 	}
 	return slices.Sorted(maps.Keys(d.account.made[d.call.Operation]))

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"reflect"
+	"strings"
 	"time"
 )
 
@@ -22,8 +23,10 @@ func encodeAnswer(out any, body []byte) (any, bool) {
 // the SDK's structs can not tell whether it was sent.
 func doubtful(v reflect.Value) bool {
 	switch v.Kind() {
-	case reflect.Pointer, reflect.Interface:
+	case reflect.Pointer:
 		return !v.IsNil() && v.Elem().Kind() == reflect.Struct && doubtful(v.Elem())
+	case reflect.Interface:
+		return !v.IsNil() && doubtful(v.Elem())
 	case reflect.Slice:
 		if k := v.Type().Elem().Kind(); k != reflect.Struct && k != reflect.Pointer && k != reflect.Interface {
 			return false
@@ -66,7 +69,16 @@ func doubtful(v reflect.Value) bool {
 // no value of it, and is left out.
 func encode(v reflect.Value, received *node) (any, bool) {
 	switch v.Kind() {
-	case reflect.Pointer, reflect.Interface:
+	case reflect.Interface:
+		if v.IsNil() {
+			return nil, false
+		}
+		if name, value, ok := unionMember(v); ok {
+			e, _ := encode(value, received.field(name))
+			return map[string]any{name: e}, true
+		}
+		return encode(v.Elem(), received)
+	case reflect.Pointer:
 		if v.IsNil() {
 			return nil, false
 		}
@@ -133,6 +145,20 @@ func encodeStruct(v reflect.Value, received *node) map[string]any {
 		}
 	}
 	return out
+}
+
+// unionMember gives the one member that a union of the API holds. The SDK makes
+// an interface of the union MemberId, and of its member UserId the struct
+// MemberIdMemberUserId, which holds the value.
+// Source: AWS SDK for Go v2 developer guide, union types.
+func unionMember(v reflect.Value) (name string, value reflect.Value, ok bool) {
+	member := v.Elem()
+	if member.Kind() != reflect.Pointer || member.IsNil() || member.Elem().Kind() != reflect.Struct {
+		return "", reflect.Value{}, false
+	}
+	name, ok = strings.CutPrefix(member.Elem().Type().Name(), v.Type().Name()+"Member")
+	value = member.Elem().FieldByName("Value")
+	return name, value, ok && value.IsValid()
 }
 
 // isScalar does not count strings: a plain string is an enumeration.

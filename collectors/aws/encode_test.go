@@ -9,6 +9,8 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
+	"github.com/aws/aws-sdk-go-v2/service/identitystore"
+	identitytypes "github.com/aws/aws-sdk-go-v2/service/identitystore/types"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -58,6 +60,18 @@ func TestEncode(t *testing.T) {
 			"a time", &kms.GetKeyRotationStatusOutput{NextRotationDate: &at, KeyRotationEnabled: true},
 			`{"KeyRotationEnabled":true}`, `{"KeyRotationEnabled":true,"NextRotationDate":"2026-06-30T06:17:00.5Z"}`,
 		},
+		{
+			"a member of a union", &identitystore.ListGroupMembershipsOutput{GroupMemberships: []identitytypes.GroupMembership{
+				{MemberId: &identitytypes.MemberIdMemberUserId{Value: "u"}}, {},
+			}},
+			`{"GroupMemberships":[{"MemberId":{"UserId":"u"}},{}]}`, `{"GroupMemberships":[{"MemberId":{"UserId":"u"}},{}]}`,
+		},
+		{
+			"a boolean that was redacted", &identitystore.ListUsersOutput{Users: []identitytypes.User{
+				{PhoneNumbers: []identitytypes.PhoneNumber{{Value: sdk.String("REDACTED-000000000000")}}},
+			}},
+			`{"Users":[{"PhoneNumbers":[{"Value":"REDACTED-000000000000","Primary":null}]}]}`, `{"Users":[{"PhoneNumbers":[{"Value":"REDACTED-000000000000"}]}]}`,
+		},
 		{"bytes", &iam.GetCredentialReportOutput{Content: []byte("user,arn")}, `<a/>`, `{"Content":"dXNlcixhcm4="}`},
 		{"a document that is not one", &kms.GetKeyRotationStatusOutput{}, `{"KeyRotationEnabled":fal`, `{}`},
 		{"no document", &kms.GetKeyRotationStatusOutput{}, ``, `{}`},
@@ -96,6 +110,7 @@ func TestParseVouches(t *testing.T) {
 		{"a child of the result", `<XResponse><XResult><IsTruncated>false</IsTruncated></XResult></XResponse>`, []string{"IsTruncated"}, true},
 		{"the root by its name", `<PolicyStatus><IsPublic>FALSE</IsPublic></PolicyStatus>`, []string{"PolicyStatus", "IsPublic"}, true},
 		{"not there", `<PolicyStatus></PolicyStatus>`, []string{"PolicyStatus", "IsPublic"}, false},
+		{"null, which says nothing", `{"Enabled":null}`, []string{"Enabled"}, false},
 		{"under a place that is not there", `{}`, []string{"A", "B", "C"}, false},
 		{"XML that breaks off", `<A><B>`, []string{"B"}, false},
 	}

@@ -216,6 +216,12 @@ func TestPagesAreThere(t *testing.T) {
 	for _, operation := range []string{
 		"iam:ListUsers", "iam:ListMFADevices", "kms:ListKeys", "s3:ListBuckets", "ec2:DescribeVolumes", "ec2:DescribeSnapshots",
 		"rds:DescribeDBInstances", "dynamodb:ListTables", "logs:DescribeLogGroups", "backup:ListRecoveryPointsByBackupVault",
+		"sso:ListInstances", "sso:ListPermissionSets", "sso:ListManagedPoliciesInPermissionSet",
+		"sso:ListAccountsForProvisionedPermissionSet", "sso:ListAccountAssignments",
+		"identitystore:ListUsers", "identitystore:ListGroups", "identitystore:ListGroupMemberships",
+		"organizations:ListAccounts", "organizations:ListTagsForResource", "organizations:ListOrganizationalUnitsForParent",
+		"organizations:ListDelegatedAdministrators", "organizations:ListDelegatedServicesForAccount",
+		"organizations:ListAWSServiceAccessForOrganization", "account:ListRegions",
 	} {
 		if !found[operation] {
 			t.Errorf("no recording of %s has a second page", operation)

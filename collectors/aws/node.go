@@ -59,7 +59,12 @@ func parse(body []byte) *node {
 	return nodeOf(v)
 }
 
+// nodeOf gives nil for null, which says nothing: it stands where a value was
+// not sent, or was redacted.
 func nodeOf(v any) *node {
+	if v == nil {
+		return nil
+	}
 	n := new(node)
 	switch v := v.(type) {
 	case map[string]any:

@@ -95,6 +95,8 @@ func undemonstrated() map[string]string {
 		"aws-iam-password-policy pass":              "the estate has two accounts: one fails, and in the other nobody has a password",
 		"aws-iam-root-mfa fail":                     "the estate has two accounts: each shows another way to pass",
 		"aws-iam-root-unused fail":                  "the estate has two accounts: one passes, and the other has no root credentials",
+		"aws-sso-mfa-evidence pass":                 "evidence is stated by a parameter, and nobody set it",
+		"aws-sso-mfa-evidence fail":                 "evidence is stated by a parameter, and nobody set it",
 		"aws-s3-versioning not_applicable":          "no tag is exempt unless the operator names one",
 		"aws-ebs-snapshot-encrypted not_applicable": "the call asks for the account's own snapshots, so that no other owner can be answered",
 	}

@@ -1,0 +1,155 @@
+package aws
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/organizations"
+
+	"github.com/tallystick/tallystick/collectors"
+)
+
+// organizationsAccounts reads an organisation from the account that answers for
+// it: its management account or a delegated administrator. Any other member is
+// refused everything but DescribeOrganization.
+//
+// Where an account stands in the tree is in Paths of ListAccounts, and where a
+// unit stands in its Path, both as AWS sends them:
+// "o-exampleorgid/r-ab12/ou-ab12-11111111/444455556666/". No call for each
+// account or unit is needed for it. AWS sends no path of a root. ParentId of a
+// unit is the parent whose units were asked for.
+// Source: Organizations API reference, Account, OrganizationalUnit.
+//
+// State says what an account is. A check must not read Status, whose retirement
+// AWS announced for 9 September 2026.
+//
+// Email of an account and MasterAccountEmail name the mailbox that owns an
+// account's root user. They are evidence of who answers for it, and stay.
+func organizationsAccounts(e *Estate) *collector {
+	const (
+		organization = "aws.organizations.organization"
+		account      = "aws.organizations.account"
+		unit         = "aws.organizations.unit"
+		delegated    = "aws.organizations.delegated_administrator"
+	)
+	return &collector{estate: e, read: readOrganization, spec: collectors.Spec{
+		Name:    "aws.organizations_accounts",
+		Summary: "The organisation: its accounts, units, delegated administrators and trusted services.",
+		Kinds:   []string{organization, account, unit, delegated},
+		Reach:   collectors.Organization,
+		Calls: []collectors.Call{
+			{Operation: "organizations:DescribeOrganization", Kind: organization, Absent: []string{"AWSOrganizationsNotInUseException"}},
+			{Operation: "organizations:ListAWSServiceAccessForOrganization", Kind: organization, Field: "EnabledServices"},
+			{Operation: "organizations:ListAccounts", Kind: account},
+			{Operation: "organizations:ListTagsForResource", Kind: account, Field: "Tags", Vanished: []string{"TargetNotFoundException"}},
+			{Operation: "organizations:ListRoots", Kind: unit},
+			{Operation: "organizations:ListOrganizationalUnitsForParent", Kind: unit, Vanished: []string{"ParentNotFoundException"}},
+			{Operation: "organizations:ListDelegatedAdministrators", Kind: delegated},
+			{Operation: "organizations:ListDelegatedServicesForAccount", Kind: delegated, Field: "Services", Vanished: []string{"AccountNotFoundException", "AccountNotRegisteredException"}},
+		},
+	}}
+}
+
+// organizationsPage is the most that the lists of Organizations give at a time.
+const organizationsPage = 20
+
+func readOrganization(ctx context.Context, r *reader) error {
+	client := organizations.NewFromConfig(r.config)
+	out, err := client.DescribeOrganization(ctx, &organizations.DescribeOrganizationInput{})
+	if call, _ := r.spec.Call("organizations:DescribeOrganization"); hasCode(err, call.Absent) {
+		// The account belongs to no organisation, so that there is nothing to list.
+		for _, kind := range r.spec.Kinds {
+			r.listed(kind)
+		}
+		return nil
+	}
+	for _, read := range []func(context.Context, *reader) error{
+		func(ctx context.Context, r *reader) error { return readOrganizationItself(ctx, r, client, out, err) },
+		func(ctx context.Context, r *reader) error { return readOrganizationAccounts(ctx, r, client) },
+		func(ctx context.Context, r *reader) error { return readRoots(ctx, r, client) },
+		func(ctx context.Context, r *reader) error { return readDelegatedAdministrators(ctx, r, client) },
+	} {
+		if _, err := r.apart(ctx, read); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func readOrganizationItself(ctx context.Context, r *reader, client *organizations.Client, out *organizations.DescribeOrganizationOutput, err error) error {
+	if err != nil {
+		return err
+	}
+	if out.Organization == nil || aws.ToString(out.Organization.Arn) == "" {
+		return unidentified("organizations:DescribeOrganization", "Organization", 0)
+	}
+	p := r.page(out)
+	body, _ := p.fields["Organization"].(map[string]any)
+	o := r.resource("aws.organizations.organization", *out.Organization.Arn, p, body)
+	services := organizations.NewListAWSServiceAccessForOrganizationPaginator(client,
+		&organizations.ListAWSServiceAccessForOrganizationInput{MaxResults: aws.Int32(organizationsPage)})
+	o.setPages("organizations:ListAWSServiceAccessForOrganization", "EnabledServicePrincipals", func() (any, bool, error) {
+		out, err := services.NextPage(ctx)
+		return out, services.HasMorePages(), err
+	})
+	if err := o.emit(ctx); err != nil {
+		return err
+	}
+	r.listed("aws.organizations.organization")
+	return nil
+}
+
+func readOrganizationAccounts(ctx context.Context, r *reader, client *organizations.Client) error {
+	pages := organizations.NewListAccountsPaginator(client, &organizations.ListAccountsInput{MaxResults: aws.Int32(organizationsPage)})
+	err := readPages(ctx, r, pages, func(out *organizations.ListAccountsOutput, list page) error {
+		for i, a := range out.Accounts {
+			if aws.ToString(a.Arn) == "" {
+				return unidentified("organizations:ListAccounts", "Accounts", i)
+			}
+			o := r.resource("aws.organizations.account", *a.Arn, list, list.item("Accounts", i))
+			if err := r.each(ctx, func() error {
+				tags := organizations.NewListTagsForResourcePaginator(client, &organizations.ListTagsForResourceInput{ResourceId: a.Id})
+				o.setPages("organizations:ListTagsForResource", "Tags", func() (any, bool, error) {
+					out, err := tags.NextPage(ctx)
+					return out, tags.HasMorePages(), err
+				})
+				return o.emit(ctx)
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		r.listed("aws.organizations.account")
+	}
+	return err
+}
+
+func readDelegatedAdministrators(ctx context.Context, r *reader, client *organizations.Client) error {
+	pages := organizations.NewListDelegatedAdministratorsPaginator(client, &organizations.ListDelegatedAdministratorsInput{MaxResults: aws.Int32(organizationsPage)})
+	err := readPages(ctx, r, pages, func(out *organizations.ListDelegatedAdministratorsOutput, list page) error {
+		for i, a := range out.DelegatedAdministrators {
+			if aws.ToString(a.Arn) == "" {
+				return unidentified("organizations:ListDelegatedAdministrators", "DelegatedAdministrators", i)
+			}
+			o := r.resource("aws.organizations.delegated_administrator", *a.Arn, list, list.item("DelegatedAdministrators", i))
+			if err := r.each(ctx, func() error {
+				services := organizations.NewListDelegatedServicesForAccountPaginator(client,
+					&organizations.ListDelegatedServicesForAccountInput{AccountId: a.Id, MaxResults: aws.Int32(organizationsPage)})
+				o.setPages("organizations:ListDelegatedServicesForAccount", "DelegatedServices", func() (any, bool, error) {
+					out, err := services.NextPage(ctx)
+					return out, services.HasMorePages(), err
+				})
+				return o.emit(ctx)
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		r.listed("aws.organizations.delegated_administrator")
+	}
+	return err
+}
