@@ -5,10 +5,13 @@ import "github.com/tallystick/tallystick/collectors"
 // Catalogue lists every AWS collector over the estate, in order of name.
 func Catalogue(e *Estate) []collectors.Collector {
 	return []collectors.Collector{
+		backupJobs(e),
 		backupPlans(e),
+		backupProtectedResources(e),
 		backupRecoveryPoints(e),
 		backupVaults(e),
 		cloudtrailTrails(e),
+		dlmPolicies(e),
 		dynamodbTables(e),
 		ec2EBSDefaults(e),
 		ec2Snapshots(e),
