@@ -6,10 +6,13 @@ import "github.com/tallystick/tallystick/collectors"
 func Catalogue(e *Estate) []collectors.Collector {
 	return []collectors.Collector{
 		accountRegions(e),
+		backupJobs(e),
 		backupPlans(e),
+		backupProtectedResources(e),
 		backupRecoveryPoints(e),
 		backupVaults(e),
 		cloudtrailTrails(e),
+		dlmPolicies(e),
 		dynamodbTables(e),
 		ec2EBSDefaults(e),
 		ec2Snapshots(e),
