@@ -11,6 +11,10 @@ func Catalogue(e *Estate) []collectors.Collector {
 		cloudtrailTrails(e),
 		dynamodbTables(e),
 		ec2EBSDefaults(e),
+		ec2Images(e),
+		ec2Instances(e),
+		ec2PublicSnapshots(e),
+		ec2SecurityGroups(e),
 		ec2Snapshots(e),
 		ec2Volumes(e),
 		ec2VPCs(e),
@@ -22,6 +26,7 @@ func Catalogue(e *Estate) []collectors.Collector {
 		logsLogGroups(e),
 		rdsClusters(e),
 		rdsInstances(e),
+		rdsSnapshots(e),
 		s3Buckets(e),
 	}
 }
