@@ -29,7 +29,7 @@ func readSnapshots(ctx context.Context, r *reader) error {
 	})
 	return readMembers(ctx, r, "ec2:DescribeSnapshots", pages, "Snapshots", func(out *ec2.DescribeSnapshotsOutput) (ids []string) {
 		for _, s := range out.Snapshots {
-			ids = append(ids, r.ec2ARN("snapshot", s.SnapshotId, s.OwnerId))
+			ids = append(ids, r.ec2PlainARN("snapshot", s.SnapshotId))
 		}
 		return ids
 	})

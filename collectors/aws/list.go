@@ -110,3 +110,12 @@ func (r *reader) ec2ARN(sort string, name, owner *string) string {
 	}
 	return fmt.Sprintf("arn:%s:ec2:%s:%s:%s/%s", r.partition, r.region, account, sort, aws.ToString(name))
 }
+
+// ec2PlainARN makes the ARN of a snapshot or an image, which names no account.
+// It is empty without a name. Source: service authorization reference, Amazon EC2.
+func (r *reader) ec2PlainARN(sort string, name *string) string {
+	if aws.ToString(name) == "" {
+		return ""
+	}
+	return fmt.Sprintf("arn:%s:ec2:%s::%s/%s", r.partition, r.region, sort, aws.ToString(name))
+}

@@ -97,6 +97,47 @@ func TestLosses(t *testing.T) {
 			observed: 2,
 		},
 		{
+			name: "the sharing of snapshots", collector: "aws.ec2_ebs_defaults",
+			loss:     loss{"ec2:GetSnapshotBlockPublicAccessState", eu, 1, 403, xml, ec2Error("UnauthorizedOperation")},
+			gaps:     []string{"aws.ec2.ebs_defaults eu-west-1 111122223333/eu-west-1 SnapshotBlockPublicAccess denied ec2:GetSnapshotBlockPublicAccessState"},
+			observed: 2,
+		},
+		{
+			name: "an instance without an id", collector: "aws.ec2_instances",
+			loss: loss{"ec2:DescribeInstances", us, 1, 200, xml, `<DescribeInstancesResponse><reservationSet><item><ownerId>111122223333</ownerId><instancesSet>` +
+				`<item><imageId>ami-1</imageId></item></instancesSet></item></reservationSet></DescribeInstancesResponse>`},
+			gaps:     []string{"aws.ec2.instance us-east-1   malformed ec2:DescribeInstances"},
+			unlisted: []string{"aws.ec2.instance@us-east-1"}, observed: 4,
+		},
+		{
+			name: "the snapshots of AWS Backup", collector: "aws.rds_snapshots",
+			loss:     loss{"rds:DescribeDBSnapshots", eu, 1, 403, xml, rdsError("AccessDenied")},
+			gaps:     []string{"aws.rds.snapshot eu-west-1   denied rds:DescribeDBSnapshots"},
+			unlisted: []string{"aws.rds.snapshot@eu-west-1"}, observed: 1 + 4 + 4,
+		},
+		{
+			name: "one list of three", collector: "aws.rds_snapshots",
+			loss:     loss{"rds:DescribeDBClusterSnapshots", eu, 2, 403, xml, rdsError("AccessDenied")},
+			gaps:     []string{"aws.rds.cluster_snapshot eu-west-1   denied rds:DescribeDBClusterSnapshots"},
+			unlisted: []string{"aws.rds.cluster_snapshot@eu-west-1"}, observed: 7 + 3 + 4,
+		},
+		{
+			name: "with whom one snapshot is shared", collector: "aws.rds_snapshots",
+			loss:     loss{"rds:DescribeDBSnapshotAttributes", eu, 2, 403, xml, rdsError("AccessDenied")},
+			gaps:     []string{"aws.rds.snapshot eu-west-1 arn:aws:rds:eu-west-1:111122223333:snapshot:legacy-2025 Attributes denied rds:DescribeDBSnapshotAttributes"},
+			observed: 7 + 4 + 4,
+		},
+		{
+			name: "a snapshot that is gone", collector: "aws.rds_snapshots",
+			loss:     loss{"rds:DescribeDBSnapshotAttributes", eu, 1, 404, xml, rdsError("DBSnapshotNotFound")},
+			vanished: []string{"aws.rds.snapshot arn:aws:rds:eu-west-1:111122223333:snapshot:orders-before-upgrade"}, observed: 6 + 4 + 4,
+		},
+		{
+			name: "a cluster snapshot that is gone", collector: "aws.rds_snapshots",
+			loss:     loss{"rds:DescribeDBClusterSnapshotAttributes", us, 1, 404, xml, rdsError("DBClusterSnapshotNotFoundFault")},
+			vanished: []string{"aws.rds.cluster_snapshot arn:aws:rds:us-east-1:111122223333:cluster-snapshot:docs-export"}, observed: 7 + 3 + 4,
+		},
+		{
 			name: "second page of tags", collector: "aws.dynamodb_tables",
 			loss:     loss{"dynamodb:ListTagsOfResource", eu, 3, 400, json10, jsonError("AccessDeniedException")},
 			gaps:     []string{"aws.dynamodb.table eu-west-1 " + orders + " Tags denied dynamodb:ListTagsOfResource"},

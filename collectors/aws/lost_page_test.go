@@ -215,6 +215,8 @@ func TestPagesAreThere(t *testing.T) {
 	}
 	for _, operation := range []string{
 		"iam:ListUsers", "iam:ListMFADevices", "kms:ListKeys", "s3:ListBuckets", "ec2:DescribeVolumes", "ec2:DescribeSnapshots",
+		"ec2:DescribeImages", "ec2:DescribeInstances", "ec2:DescribeSecurityGroups",
+		"rds:DescribeDBSnapshots", "rds:DescribeDBClusterSnapshots", "rds:DescribeDBInstanceAutomatedBackups",
 		"rds:DescribeDBInstances", "dynamodb:ListTables", "logs:DescribeLogGroups", "backup:ListRecoveryPointsByBackupVault",
 		"sso:ListInstances", "sso:ListPermissionSets", "sso:ListManagedPoliciesInPermissionSet",
 		"sso:ListAccountsForProvisionedPermissionSet", "sso:ListAccountAssignments",
