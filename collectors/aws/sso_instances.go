@@ -18,7 +18,7 @@ import (
 // How an instance demands MFA can not be read: no public API has it.
 func ssoInstances(e *Estate) *collector {
 	const kind = "aws.sso.instance"
-	return &collector{estate: e, read: readInstances, spec: collectors.Spec{
+	return &collector{estate: e, read: readSSOInstances, spec: collectors.Spec{
 		Name:    "aws.sso_instances",
 		Summary: "Instances of IAM Identity Center, the organisation's too: owner, status, regions, identity store.",
 		Kinds:   []string{kind},
@@ -29,7 +29,7 @@ func ssoInstances(e *Estate) *collector {
 	}}
 }
 
-func readInstances(ctx context.Context, r *reader) error {
+func readSSOInstances(ctx context.Context, r *reader) error {
 	err := eachInstance(ctx, r, func(in types.InstanceMetadata, list page, i int) error {
 		return r.resource("aws.sso.instance", *in.InstanceArn, list, list.item("Instances", i)).emit(ctx)
 	})
