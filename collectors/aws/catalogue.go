@@ -5,6 +5,7 @@ import "github.com/tallystick/tallystick/collectors"
 // Catalogue lists every AWS collector over the estate, in order of name.
 func Catalogue(e *Estate) []collectors.Collector {
 	return []collectors.Collector{
+		acmCertificates(e),
 		backupPlans(e),
 		backupRecoveryPoints(e),
 		backupVaults(e),
@@ -14,11 +15,15 @@ func Catalogue(e *Estate) []collectors.Collector {
 		ec2Snapshots(e),
 		ec2Volumes(e),
 		ec2VPCs(e),
+		efsFileSystems(e),
+		elbListeners(e),
+		elbLoadBalancers(e),
 		iamAccountSummary(e),
 		iamCredentialReport(e),
 		iamPasswordPolicy(e),
 		iamUsers(e),
 		kmsKeys(e),
+		logsDeliveries(e),
 		logsLogGroups(e),
 		rdsClusters(e),
 		rdsInstances(e),
