@@ -52,6 +52,7 @@ func TestLosses(t *testing.T) {
 		xml    = "text/xml"
 	)
 	orders := "arn:aws:dynamodb:eu-west-1:111122223333:table/orders"
+	old := "arn:aws:elasticloadbalancing:us-east-1:111122223333:listener/app/old/0a11000000000a01/0a1100000000a101"
 	tests := []struct {
 		name, collector string
 		loss            loss
@@ -83,6 +84,38 @@ func TestLosses(t *testing.T) {
 			loss:     loss{"logs:DescribeLogGroups", us, 1, 200, "application/x-amz-json-1.1", `<html>proxy</html>`},
 			gaps:     []string{"aws.logs.log_group us-east-1   malformed logs:DescribeLogGroups"},
 			unlisted: []string{"aws.logs.log_group@us-east-1"}, observed: 4,
+		},
+		{
+			name: "the listeners of one load balancer", collector: "aws.elb_listeners",
+			loss:     loss{"elasticloadbalancing:DescribeListeners", eu, 4, 403, xml, rdsError("AccessDenied")},
+			gaps:     []string{"aws.elb.listener eu-west-1   denied elasticloadbalancing:DescribeListeners"},
+			unlisted: []string{"aws.elb.listener@eu-west-1"}, observed: 12 - 2,
+		},
+		{
+			name: "a load balancer that is gone", collector: "aws.elb_listeners",
+			loss:     loss{"elasticloadbalancing:DescribeListeners", eu, 4, 400, xml, rdsError("LoadBalancerNotFound")},
+			observed: 12 - 2,
+		},
+		{
+			name: "a listener that is gone", collector: "aws.elb_listeners",
+			loss:     loss{"elasticloadbalancing:DescribeRules", us, 1, 400, xml, rdsError("ListenerNotFound")},
+			vanished: []string{"aws.elb.listener " + old}, observed: 12 - 1,
+		},
+		{
+			name: "a load balancer that is gone", collector: "aws.elb_load_balancers",
+			loss:     loss{"elasticloadbalancing:DescribeLoadBalancerAttributes", us, 1, 400, xml, rdsError("LoadBalancerNotFound")},
+			vanished: []string{"aws.elb.load_balancer arn:aws:elasticloadbalancing:us-east-1:111122223333:loadbalancer/app/old/0a11000000000a01"}, observed: 6 + 10 - 1,
+		},
+		{
+			name: "second page of policies", collector: "aws.elb_load_balancers",
+			loss:     loss{"elasticloadbalancing:DescribeSSLPolicies", eu, 2, 403, xml, rdsError("AccessDenied")},
+			gaps:     []string{"aws.elb.ssl_policy eu-west-1   denied elasticloadbalancing:DescribeSSLPolicies"},
+			unlisted: []string{"aws.elb.ssl_policy@eu-west-1"}, observed: 6 + 10 - 2,
+		},
+		{
+			name: "a certificate that is gone", collector: "aws.acm_certificates",
+			loss:     loss{"acm:DescribeCertificate", us, 1, 400, "application/x-amz-json-1.1", jsonError("ResourceNotFoundException")},
+			vanished: []string{"aws.acm.certificate arn:aws:acm:us-east-1:111122223333:certificate/ce200000-1111-4222-8333-0000000000a1"}, observed: 7 - 1,
 		},
 		{
 			name: "one list of four", collector: "aws.ec2_vpcs",

@@ -1,0 +1,93 @@
+package aws
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+
+	"github.com/tallystick/tallystick/collectors"
+)
+
+// elbListeners reads the listeners of Application, Network and Gateway Load
+// Balancers, which can only be listed load balancer by load balancer, and the
+// rules of each.
+//
+// UnsupportedProtocol is an answer: such a listener has no rules.
+// Source: API_DescribeRules, errors.
+func elbListeners(e *Estate) *collector {
+	const kind = "aws.elb.listener"
+	return &collector{estate: e, read: readListeners, spec: collectors.Spec{
+		Name:    "aws.elb_listeners",
+		Summary: "Listeners of Application, Network and Gateway Load Balancers: protocol, security policy, actions and rules.",
+		Kinds:   []string{kind},
+		Reach:   collectors.Regional,
+		Calls: []collectors.Call{
+			{Operation: "elasticloadbalancing:DescribeLoadBalancers", Kind: kind},
+			{Operation: "elasticloadbalancing:DescribeListeners", Kind: kind, Vanished: []string{"LoadBalancerNotFound"}},
+			{Operation: "elasticloadbalancing:DescribeRules", Kind: kind, Field: "Rules", Absent: []string{"UnsupportedProtocol"}, Vanished: []string{"ListenerNotFound"}},
+		},
+		// A rule that lets only a content delivery network through compares a
+		// header or a parameter with a shared secret. The secret of an OpenID
+		// Connect client is not answered; it is taken out all the same.
+		Sensitive: []string{"HttpHeaderConfig", "QueryStringConfig", "ClientSecret"},
+	}}
+}
+
+func readListeners(ctx context.Context, r *reader) error {
+	client := elb.NewFromConfig(r.config)
+	pages := elb.NewDescribeLoadBalancersPaginator(client, &elb.DescribeLoadBalancersInput{PageSize: aws.Int32(elbPage)})
+	whole := true
+	err := readPages(ctx, r, pages, func(out *elb.DescribeLoadBalancersOutput, _ page) error {
+		for i, lb := range out.LoadBalancers {
+			if aws.ToString(lb.LoadBalancerArn) == "" {
+				return unidentified("elasticloadbalancing:DescribeLoadBalancers", "LoadBalancers", i)
+			}
+			read, err := r.apart(ctx, func(ctx context.Context, r *reader) error {
+				return readListenersOf(ctx, r, client, lb.LoadBalancerArn)
+			})
+			if err != nil {
+				return err
+			}
+			whole = whole && read
+		}
+		return nil
+	})
+	if err == nil && whole {
+		r.listed("aws.elb.listener")
+	}
+	return err
+}
+
+func readListenersOf(ctx context.Context, r *reader, client *elb.Client, loadBalancer *string) error {
+	const list = "elasticloadbalancing:DescribeListeners"
+	pages := elb.NewDescribeListenersPaginator(client, &elb.DescribeListenersInput{LoadBalancerArn: loadBalancer, PageSize: aws.Int32(elbPage)})
+	err := readPages(ctx, r, pages, func(out *elb.DescribeListenersOutput, p page) error {
+		for i, l := range out.Listeners {
+			if aws.ToString(l.ListenerArn) == "" {
+				return unidentified(list, "Listeners", i)
+			}
+			o := r.resource("aws.elb.listener", *l.ListenerArn, p, p.item("Listeners", i))
+			if err := r.each(ctx, func() error {
+				readRules(ctx, client, o)
+				return o.emit(ctx)
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if call, _ := r.spec.Call(list); hasCode(err, call.Vanished) {
+		// Its listeners go with it. Source: API_DeleteLoadBalancer.
+		return nil
+	}
+	return err
+}
+
+func readRules(ctx context.Context, client *elb.Client, o *resource) {
+	pages := elb.NewDescribeRulesPaginator(client, &elb.DescribeRulesInput{ListenerArn: &o.id, PageSize: aws.Int32(elbPage)})
+	o.setPages("elasticloadbalancing:DescribeRules", "Rules", func() (any, bool, error) {
+		out, err := pages.NextPage(ctx)
+		return out, pages.HasMorePages(), err
+	})
+}
