@@ -6,8 +6,8 @@ import "github.com/tallystick/tallystick/collectors"
 func Catalogue(e *Estate) []collectors.Collector {
 	return []collectors.Collector{
 		accountRegions(e),
-		backupJobs(e),
 		acmCertificates(e),
+		backupJobs(e),
 		backupPlans(e),
 		backupProtectedResources(e),
 		backupRecoveryPoints(e),
