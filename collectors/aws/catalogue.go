@@ -5,24 +5,30 @@ import "github.com/tallystick/tallystick/collectors"
 // Catalogue lists every AWS collector over the estate, in order of name.
 func Catalogue(e *Estate) []collectors.Collector {
 	return []collectors.Collector{
+		accountContacts(e),
 		backupPlans(e),
 		backupRecoveryPoints(e),
 		backupVaults(e),
 		cloudtrailTrails(e),
+		configRecorders(e),
 		dynamodbTables(e),
 		ec2EBSDefaults(e),
 		ec2Snapshots(e),
 		ec2Volumes(e),
 		ec2VPCs(e),
+		eventsRules(e),
+		guarddutyDetectors(e),
 		iamAccountSummary(e),
 		iamCredentialReport(e),
 		iamPasswordPolicy(e),
 		iamUsers(e),
+		inspector2Coverage(e),
 		kmsKeys(e),
 		logsLogGroups(e),
 		rdsClusters(e),
 		rdsInstances(e),
 		s3Buckets(e),
+		snsTopics(e),
 	}
 }
 
