@@ -91,6 +91,8 @@ func demonstrated(t *testing.T, check checks.Check, came map[evidence.Status]boo
 // undemonstrated lists, as "CHECK STATUS", what no recording can show, and why.
 func undemonstrated() map[string]string {
 	return map[string]string{
+		"aws-alert-route not_applicable":            "findings are aggregated nowhere unless the operator names a region",
+		"aws-inspector-enabled not_applicable":      "no other scanner stands in for Inspector unless the operator names one",
 		"aws-cloudtrail-multiregion fail":           "the estate has two accounts: one passes, and in the other a part of the organisation's trail can not be seen",
 		"aws-iam-password-policy pass":              "the estate has two accounts: one fails, and in the other nobody has a password",
 		"aws-iam-root-mfa fail":                     "the estate has two accounts: each shows another way to pass",
