@@ -5,17 +5,17 @@ import "github.com/tallystick/tallystick/collectors"
 // Catalogue lists every AWS collector over the estate, in order of name.
 func Catalogue(e *Estate) []collectors.Collector {
 	return []collectors.Collector{
+		accountContacts(e),
 		accountRegions(e),
 		acmCertificates(e),
 		backupJobs(e),
-		accountContacts(e),
 		backupPlans(e),
 		backupProtectedResources(e),
 		backupRecoveryPoints(e),
 		backupVaults(e),
 		cloudtrailTrails(e),
-		dlmPolicies(e),
 		configRecorders(e),
+		dlmPolicies(e),
 		dynamodbTables(e),
 		ec2EBSDefaults(e),
 		ec2Images(e),
@@ -46,10 +46,10 @@ func Catalogue(e *Estate) []collectors.Collector {
 		rdsInstances(e),
 		rdsSnapshots(e),
 		s3Buckets(e),
+		snsTopics(e),
 		ssoAssignments(e),
 		ssoInstances(e),
 		ssoPermissionSets(e),
-		snsTopics(e),
 	}
 }
 
