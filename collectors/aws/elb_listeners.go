@@ -69,7 +69,7 @@ func readListenersOf(ctx context.Context, r *reader, client *elb.Client, loadBal
 			}
 			o := r.resource("aws.elb.listener", *l.ListenerArn, p, p.item("Listeners", i))
 			if err := r.each(ctx, func() error {
-				readRules(ctx, client, o)
+				readListenerRules(ctx, client, o)
 				return o.emit(ctx)
 			}); err != nil {
 				return err
@@ -84,7 +84,7 @@ func readListenersOf(ctx context.Context, r *reader, client *elb.Client, loadBal
 	return err
 }
 
-func readRules(ctx context.Context, client *elb.Client, o *resource) {
+func readListenerRules(ctx context.Context, client *elb.Client, o *resource) {
 	pages := elb.NewDescribeRulesPaginator(client, &elb.DescribeRulesInput{ListenerArn: &o.id, PageSize: aws.Int32(elbPage)})
 	o.setPages("elasticloadbalancing:DescribeRules", "Rules", func() (any, bool, error) {
 		out, err := pages.NextPage(ctx)
