@@ -24,44 +24,50 @@ type account struct {
 	seen map[string]*seen           // by collector
 	made map[string]map[string]bool // by operation: the regions in which it is called
 
+	surveyed map[string]map[string]*seen // of every account, by account and collector
+
 	verdicts map[[3]string]evidence.Verdict // by check, region and resource
 }
 
-// survey runs every collector over an account.
-func survey(t *testing.T, rules *checks.Catalogue, all []collectors.Collector, id string) account {
+// survey runs every collector over every account.
+func survey(t *testing.T, rules *checks.Catalogue, all []collectors.Collector) []account {
 	t.Helper()
-	a := account{id: id, seen: map[string]*seen{}, made: map[string]map[string]bool{}}
-	var mu sync.Mutex
-	for _, c := range all {
-		a.seen[c.Spec().Name], _ = replay(t, c, id, func(_ *http.Request, l capture.Labels) (*http.Response, error) {
-			mu.Lock()
-			defer mu.Unlock()
-			if a.made[l.Operation] == nil {
-				a.made[l.Operation] = map[string]bool{}
-			}
-			a.made[l.Operation][l.Region] = true
-			return nil, nil
-		})
+	surveyed := map[string]map[string]*seen{}
+	var accounts []account
+	for _, id := range recordings.Accounts() {
+		a := account{id: id, seen: map[string]*seen{}, made: map[string]map[string]bool{}, surveyed: surveyed}
+		var mu sync.Mutex
+		for _, c := range all {
+			a.seen[c.Spec().Name], _ = replay(t, c, id, func(_ *http.Request, l capture.Labels) (*http.Response, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				if a.made[l.Operation] == nil {
+					a.made[l.Operation] = map[string]bool{}
+				}
+				a.made[l.Operation][l.Region] = true
+				return nil, nil
+			})
+		}
+		surveyed[id] = a.seen
+		accounts = append(accounts, a)
 	}
-	a.verdicts = a.judged(t, rules, all, "", nil, nil)
-	return a
+	for i := range accounts {
+		accounts[i].verdicts = accounts[i].judged(t, rules, all, "", nil, nil)
+	}
+	return accounts
 }
 
-// judged evaluates checks, with what one collector saw in place of what it
-// sees when nothing is denied.
+// judged evaluates checks, with what one collector saw in this account in place
+// of what it sees when nothing is denied.
 func (a account) judged(t *testing.T, rules *checks.Catalogue, all []collectors.Collector, name string, got *seen, which []string) map[[3]string]evidence.Verdict {
 	t.Helper()
-	in := input(a.id)
-	for _, collector := range all {
-		spec := collector.Spec()
-		if spec.Name == name {
-			add(in, spec, got)
-			continue
-		}
-		add(in, spec, a.seen[spec.Name])
+	surveyed := maps.Clone(a.surveyed)
+	if name != "" {
+		surveyed[a.id] = maps.Clone(a.seen)
+		surveyed[a.id][name] = got
 	}
 	verdicts := map[[3]string]evidence.Verdict{}
-	if err := rules.Evaluate(t.Context(), in, which, func(v evidence.Verdict) error {
+	if err := rules.Evaluate(t.Context(), input(a.id, all, surveyed), which, func(v evidence.Verdict) error {
 		verdicts[[3]string{v.Check, v.Region, v.Resource}] = v
 		return nil
 	}); err != nil {
@@ -80,10 +86,7 @@ func TestDenial(t *testing.T) {
 	}
 	e := estate(t)
 	all := aws.Catalogue(e)
-	var accounts []account
-	for _, id := range recordings.Accounts() {
-		accounts = append(accounts, survey(t, rules, all, id))
-	}
+	accounts := survey(t, rules, all)
 	for _, c := range all {
 		spec := c.Spec()
 		depends := dependents(rules, spec.Kinds)

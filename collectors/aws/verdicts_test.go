@@ -32,12 +32,13 @@ func TestVerdicts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := estate(t)
+	all := aws.Catalogue(estate(t))
+	surveyed := everything(t, all)
 	came := map[string]map[evidence.Status]bool{} // by check, for single resources
 	for _, account := range recordings.Accounts() {
 		reasons := map[verdict]string{}
 		var got []verdict
-		if err := c.Evaluate(t.Context(), facts(t, aws.Catalogue(e), account), nil, func(v evidence.Verdict) error {
+		if err := c.Evaluate(t.Context(), input(account, all, surveyed), nil, func(v evidence.Verdict) error {
 			line := verdict{v.Check, v.Region, v.Resource, string(v.Status)}
 			got = append(got, line)
 			reasons[line] = v.Reason
@@ -104,49 +105,77 @@ func undemonstrated() map[string]string {
 	}
 }
 
-// facts runs every collector over the recordings of an account.
-func facts(t *testing.T, all []collectors.Collector, account string) checks.Input {
+// everything runs every collector over the recordings of every account, and
+// gives what was seen by account and collector.
+func everything(t *testing.T, all []collectors.Collector) map[string]map[string]*seen {
 	t.Helper()
-	in := input(account)
-	for _, c := range all {
-		got, _ := replay(t, c, account, nil)
-		add(in, c.Spec(), got)
+	out := map[string]map[string]*seen{}
+	for _, account := range recordings.Accounts() {
+		out[account] = map[string]*seen{}
+		for _, c := range all {
+			out[account][c.Spec().Name], _ = replay(t, c, account, nil)
+		}
+	}
+	return out
+}
+
+// inForce is the schedule of the recorded estate: both accounts are collected
+// and answer for their organisation. Of its other members one is suspended, one
+// is left out with a reason, and nobody thought of the third.
+func inForce() *evidence.Schedule {
+	s := &evidence.Schedule{Regions: map[string][]string{aws.Provider: regions}}
+	for _, id := range recordings.Accounts() {
+		s.Scopes = append(s.Scopes, evidence.Scope{Provider: aws.Provider, Account: id})
+	}
+	s.Central = s.Scopes
+	return s
+}
+
+// input is an evaluation over what was seen, by account and collector.
+func input(account string, all []collectors.Collector, surveyed map[string]map[string]*seen) checks.Input {
+	in := checks.Input{
+		Scope:        evidence.Scope{Provider: aws.Provider, Account: account},
+		Now:          recordings.At(),
+		Kinds:        map[string]checks.Facts{},
+		Organization: map[string][]checks.Facts{},
+		InForce:      inForce(),
+	}
+	for _, id := range recordings.Accounts() {
+		for _, c := range all {
+			got := surveyed[id][c.Spec().Name]
+			for _, kind := range c.Spec().Kinds {
+				facts := factsOf(kind, got)
+				in.Organization[kind] = append(in.Organization[kind], facts)
+				if id == account {
+					in.Kinds[kind] = facts
+				}
+			}
+		}
 	}
 	return in
 }
 
-// input is an evaluation that has no facts yet.
-func input(account string) checks.Input {
-	return checks.Input{
-		Scope: evidence.Scope{Provider: aws.Provider, Account: account},
-		Now:   recordings.At(),
-		Kinds: map[string]checks.Facts{},
+// factsOf gives what was seen of a kind.
+func factsOf(kind string, got *seen) checks.Facts {
+	var list []evidence.Observation
+	for _, o := range got.observations {
+		if o.Kind == kind {
+			list = append(list, o)
+		}
 	}
-}
-
-// add puts in what a collector saw of its kinds.
-func add(in checks.Input, spec collectors.Spec, got *seen) {
-	for _, kind := range spec.Kinds {
-		var list []evidence.Observation
-		for _, o := range got.observations {
-			if o.Kind == kind {
-				list = append(list, o)
-			}
-		}
-		slices.SortFunc(list, func(a, b evidence.Observation) int {
-			return cmp.Or(strings.Compare(a.Region, b.Region), strings.Compare(a.ID, b.ID))
-		})
-		in.Kinds[kind] = checks.Facts{
-			Observations: func(yield func(evidence.Observation, error) bool) {
-				for _, o := range list {
-					if !yield(o, nil) {
-						return
-					}
+	slices.SortFunc(list, func(a, b evidence.Observation) int {
+		return cmp.Or(strings.Compare(a.Region, b.Region), strings.Compare(a.ID, b.ID))
+	})
+	return checks.Facts{
+		Observations: func(yield func(evidence.Observation, error) bool) {
+			for _, o := range list {
+				if !yield(o, nil) {
+					return
 				}
-			},
-			Gaps: got.gaps,
-			At:   recordings.At(),
-		}
+			}
+		},
+		Gaps: got.gaps,
+		At:   recordings.At(),
 	}
 }
 
