@@ -1,17 +1,13 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tallystick/tallystick/checks"
-	"github.com/tallystick/tallystick/config"
 )
 
 func newCatalog() *cobra.Command {
@@ -29,14 +25,8 @@ remediation, examples.`,
 	output := outputFlag(cmd)
 	cmd.Flags().StringSliceVar(&controls, "control", nil, "only these controls")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		var file *config.File
-		_, err := os.Stat(*path)
-		switch {
-		case err == nil:
-			if file, err = readConfig(*path); err != nil {
-				return err
-			}
-		case !errors.Is(err, fs.ErrNotExist) || cmd.Flags().Changed("config"):
+		file, err := optionalConfig(cmd, *path)
+		if err != nil {
 			return err
 		}
 		c, err := loadCatalogue(file)
