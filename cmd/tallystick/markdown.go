@@ -104,7 +104,7 @@ func folded(expression string, width int) string {
 	var lines []string
 	for line := range strings.Lines(strings.TrimSpace(expression)) {
 		line = strings.TrimRight(line, " \n")
-		indent := line[:len(line)-len(strings.TrimLeft(line, " "))]
+		indent := len(line) - len(strings.TrimLeft(line, " "))
 		for {
 			at := 0 // where the next line begins
 			for _, c := range connectives(line) {
@@ -117,9 +117,9 @@ func folded(expression string, width int) string {
 			}
 			lines = append(lines, line[:at-1])
 			if strings.Count(line[:at], "(") > strings.Count(line[:at], ")") {
-				indent += "  "
+				indent += 2
 			}
-			line = indent + line[at:]
+			line = strings.Repeat(" ", indent) + line[at:]
 		}
 		lines = append(lines, line)
 	}

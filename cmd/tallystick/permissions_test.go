@@ -42,7 +42,7 @@ func needed() []string {
 // but for what the trust policy is about.
 func actionsIn(text string) []string {
 	var found []string
-	for _, action := range regexp.MustCompile(`\b[a-z][a-z0-9-]*:(?:[A-Z][A-Za-z0-9]*|\*)`).FindAllString(text, -1) {
+	for _, action := range regexp.MustCompile(`\b[a-z][a-z0-9-]*:[A-Z*][A-Za-z0-9*]*`).FindAllString(text, -1) {
 		if !slices.Contains([]string{"sts:AssumeRole", "sts:SetSourceIdentity", "sts:ExternalId"}, action) {
 			found = append(found, action)
 		}

@@ -14,10 +14,8 @@ func (r reference) reads(check checks.Check) []string {
 	var items []string
 	for _, read := range r.rules.Reads(check.ID) {
 		item := code(read.Kind)
-		for _, join := range check.Joins {
-			if join.Name == read.Join {
-				item += joined(join)
-			}
+		if i := slices.IndexFunc(check.Joins, func(j checks.Join) bool { return j.Name == read.Join }); i >= 0 {
+			item += joined(check.Joins[i])
 		}
 		var by []string
 		for _, spec := range r.specs {

@@ -10,6 +10,9 @@ import (
 
 // The role as Terraform and CloudFormation write it. Both leave to their user
 // who may assume it, under which external id, and what it is called.
+// Source for the trust: IAM user guide, access to accounts owned by third parties
+// (external id), and monitor and control actions taken with assumed roles (source
+// identity, which role chaining keeps and both sides must allow).
 //
 //go:embed role.tf.tmpl
 var terraformRole string
