@@ -1,17 +1,14 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
+	"io"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tallystick/tallystick/checks"
-	"github.com/tallystick/tallystick/config"
 )
 
 func newCatalog() *cobra.Command {
@@ -22,21 +19,19 @@ func newCatalog() *cobra.Command {
 		Long: `Show the catalogue in force: ours, the checks of catalogue.dirs in the
 configuration, and the parameters as changed there. Without a configuration
 file, ours. JSON holds everything: rules, criteria with reasons, traps,
-remediation, examples.`,
+remediation, examples.
+
+--output markdown is a reference: from each control to its checks, what they
+read, by which calls of which collectors, with which permissions.
+docs/reference/aws.md is that of our catalogue.`,
 		Args: noArguments,
 	}
 	path := configFlag(cmd)
-	output := outputFlag(cmd)
+	output := outputFlag(cmd, asMarkdown)
 	cmd.Flags().StringSliceVar(&controls, "control", nil, "only these controls")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		var file *config.File
-		_, err := os.Stat(*path)
-		switch {
-		case err == nil:
-			if file, err = readConfig(*path); err != nil {
-				return err
-			}
-		case !errors.Is(err, fs.ErrNotExist) || cmd.Flags().Changed("config"):
+		file, err := optionalConfig(cmd, *path)
+		if err != nil {
 			return err
 		}
 		c, err := loadCatalogue(file)
@@ -48,6 +43,14 @@ remediation, examples.`,
 			if !slices.ContainsFunc(list, func(c checks.Control) bool { return c.ID == id }) {
 				return fmt.Errorf("--control %q is not in the catalogue", id)
 			}
+		}
+		if *output == asMarkdown {
+			r, err := newReference(c, controls)
+			if err != nil {
+				return err
+			}
+			_, err = io.WriteString(cmd.OutOrStdout(), r.markdown())
+			return err
 		}
 		chosen := []checks.Control{}
 		l := listing{header: []string{"control", "check", "severity", "criteria", "parameters", "title"}}

@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -14,6 +16,19 @@ func configFlag(cmd *cobra.Command) *string {
 	path := cmd.Flags().StringP("config", "c", "tallystick.yaml", "configuration file")
 	cobra.CheckErr(cmd.MarkFlagFilename("config", "yaml", "yml"))
 	return path
+}
+
+// optionalConfig reads the file of --config for a command that can do without:
+// nil when there is none and the user named none.
+func optionalConfig(cmd *cobra.Command, path string) (*config.File, error) {
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) && !cmd.Flags().Changed("config") {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return readConfig(path)
 }
 
 func newConfig() *cobra.Command {

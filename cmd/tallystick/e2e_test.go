@@ -22,6 +22,7 @@ const (
 	watched  = "333333333333" // of the daemon
 	refusing = "444444444444" // read through the refusing proxy
 	homeless = "555555555555" // of the tests of full and read-only disks
+	deployed = "666666666666" // in which the role is made
 )
 
 // The test credentials. Both have the shape of real ones, so that the scan for
@@ -53,6 +54,7 @@ func TestEndToEnd(t *testing.T) {
 		t.Run("file size limit", w.fileSizeLimit)
 		t.Run("read-only directory", w.readOnly)
 		t.Run("no directory", w.noDirectory)
+		t.Run("role", w.role)
 	})
 }
 

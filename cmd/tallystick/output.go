@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -23,31 +25,49 @@ const (
 	asTable format = "table"
 	asJSON  format = "json"
 	asCSV   format = "csv"
+
+	// Of some commands only; listing.write does not know them.
+	asMarkdown       format = "markdown"
+	asTerraform      format = "terraform"
+	asCloudFormation format = "cloudformation"
 )
 
-func (f *format) String() string { return string(*f) }
-func (*format) Type() string     { return "FORMAT" }
+// choice is --output of one command.
+type choice struct {
+	format
+	of []string
+}
 
-func (f *format) Set(s string) error {
-	switch format(s) {
-	case asTable, asJSON, asCSV:
-		*f = format(s)
-		return nil
-	default:
-		return fmt.Errorf("use table, json or csv")
+func (c *choice) String() string { return string(c.format) }
+func (*choice) Type() string     { return "FORMAT" }
+
+func (c *choice) Set(s string) error {
+	if !slices.Contains(c.of, s) {
+		return fmt.Errorf("use %s", oneOf(c.of))
 	}
+	c.format = format(s)
+	return nil
 }
 
-// outputFlag adds --output to a command.
-func outputFlag(cmd *cobra.Command) *format {
-	f := asTable
-	cmd.Flags().VarP(&f, "output", "o", "table for people; json or csv for programs")
-	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(
-		[]string{string(asTable), string(asJSON), string(asCSV)}, cobra.ShellCompDirectiveNoFileComp)))
-	return &f
+// oneOf gives "table, json or csv".
+func oneOf(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
-// listing is something to print in any format.
+// outputFlag adds --output to a command, with formats of its own beside those
+// that every command has.
+func outputFlag(cmd *cobra.Command, own ...format) *format {
+	c := &choice{asTable, []string{string(asTable), string(asJSON), string(asCSV)}}
+	for _, f := range own {
+		c.of = append(c.of, string(f))
+	}
+	cmd.Flags().VarP(c, "output", "o", "table for people; "+oneOf(c.of[1:])+" for programs")
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(c.of, cobra.ShellCompDirectiveNoFileComp)))
+	return &c.format
+}
+
+// listing is something to print in any format that every command has.
 type listing struct {
 	header []string
 	rows   [][]string

@@ -1,85 +1,113 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tallystick/tallystick/collectors"
+	"github.com/tallystick/tallystick/config"
 )
 
 func newPermissions() *cobra.Command {
 	var only []string
 	cmd := &cobra.Command{
 		Use:   "permissions",
-		Short: "Print the exact permissions that the collectors need",
-		Long: `Print the IAM policy for the role that tallystick reads with, made from what the
-collectors declare: every call that they make, and nothing wider. A test holds
-the declarations against the calls.
+		Short: "Print the exact permissions that the collectors need, and the role that has them",
+		Long: `Print the permissions of the role that tallystick reads an AWS account with,
+made from what the collectors declare: every call that they make, and nothing
+wider. A test holds the declarations against the calls. Without a configuration
+file all collectors count, otherwise those that it does not switch off.
 
---output json is the policy document itself.`,
+--output json is the policy document itself. --output terraform and --output
+cloudformation are the whole role: the policy, the identity that may assume it,
+an external id. See docs/aws-role.md.`,
+		Example: `  tallystick permissions
+  tallystick permissions --collector aws.s3_buckets --output json
+  tallystick permissions --output terraform > tallystick-reader.tf
+  tallystick permissions --output cloudformation > tallystick-reader.yaml`,
 		Args: noArguments,
 	}
-	output := outputFlag(cmd)
-	cmd.Flags().StringSliceVar(&only, "collector", nil, "only these collectors")
+	path := configFlag(cmd)
+	output := outputFlag(cmd, asTerraform, asCloudFormation)
+	cmd.Flags().StringSliceVar(&only, "collector", nil, "only these collectors, switched off or not")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		specs := declared()
-		for _, name := range only {
-			if !slices.ContainsFunc(specs, func(s collectors.Spec) bool { return s.Name == name }) {
-				return fmt.Errorf("--collector %q is not a collector; there are %v", name, known().Collectors)
-			}
+		file, err := optionalConfig(cmd, *path)
+		if err != nil {
+			return err
 		}
-		l := listing{header: []string{"permission", "collectors"}}
-		needed := make(map[string][]string)
-		var actions []string
-		if len(only) > 0 {
-			specs = slices.DeleteFunc(specs, func(s collectors.Spec) bool { return !slices.Contains(only, s.Name) })
+		specs, err := chosenSpecs(file, only)
+		if err != nil {
+			return err
 		}
-		for _, spec := range specs {
-			for _, call := range spec.Calls {
-				p := call.Needs()
-				if !slices.Contains(actions, p) {
-					actions = append(actions, p)
-				}
-				if !slices.Contains(needed[p], spec.Name) {
-					needed[p] = append(needed[p], spec.Name)
-				}
-			}
-		}
-		slices.Sort(actions)
-		for _, p := range actions {
-			by := strings.Join(needed[p], " ")
-			if len(specs) > 1 && len(needed[p]) == len(specs) {
-				by = "all"
-			}
-			l.rows = append(l.rows, []string{p, by})
-		}
-		l.value = policyOf(actions)
-		return l.write(cmd.OutOrStdout(), *output)
+		return writePermissions(cmd.OutOrStdout(), *output, specs)
 	}
 	return cmd
 }
 
-// policy is an IAM policy document.
-// Source: IAM user guide, grammar of the IAM JSON policy language.
-type policy struct {
-	Version   string
-	Statement []statement
+// chosenSpecs gives what the collectors declare whose permissions are asked
+// for: those that are named, otherwise those that are not switched off.
+func chosenSpecs(file *config.File, only []string) ([]collectors.Spec, error) {
+	specs := declared()
+	for _, name := range only {
+		if !slices.ContainsFunc(specs, func(s collectors.Spec) bool { return s.Name == name }) {
+			return nil, fmt.Errorf("--collector %q is not a collector; there are %v", name, known().Collectors)
+		}
+	}
+	specs = slices.DeleteFunc(specs, func(s collectors.Spec) bool {
+		if len(only) > 0 {
+			return !slices.Contains(only, s.Name)
+		}
+		return file != nil && file.Config.ScheduleFor(s.Name) == ""
+	})
+	if len(specs) == 0 {
+		return nil, errors.New("the configuration switches every collector off, so no permission is needed; name one with --collector")
+	}
+	return specs, nil
 }
 
-type statement struct {
-	Sid      string
-	Effect   string
-	Action   []string
-	Resource string
+func writePermissions(w io.Writer, as format, specs []collectors.Spec) error {
+	actions, by := needs(specs)
+	switch as {
+	case asTerraform:
+		return writeRole(w, terraformRole, actions)
+	case asCloudFormation:
+		return writeRole(w, cloudFormationRole, actions)
+	default:
+		l := listing{header: []string{"permission", "collectors"}, value: policyOf(actions)}
+		for _, action := range actions {
+			l.rows = append(l.rows, []string{action, allOr(by[action], specs)})
+		}
+		return l.write(w, as)
+	}
 }
 
-// policyOf allows the actions. Most of them list, and a list has no resource to
-// name; those that read one resource must reach resources that do not exist yet.
-func policyOf(actions []string) policy {
-	return policy{Version: "2012-10-17", Statement: []statement{
-		{Sid: "TallystickReadsConfiguration", Effect: "Allow", Action: actions, Resource: "*"},
-	}}
+// needs gives the permissions that collectors need, sorted, and for each the
+// names of those that need it.
+func needs(specs []collectors.Spec) (actions []string, by map[string][]string) {
+	by = make(map[string][]string)
+	for _, spec := range specs {
+		for _, call := range spec.Calls {
+			p := call.Needs()
+			if !slices.Contains(actions, p) {
+				actions = append(actions, p)
+			}
+			if !slices.Contains(by[p], spec.Name) {
+				by[p] = append(by[p], spec.Name)
+			}
+		}
+	}
+	slices.Sort(actions)
+	return actions, by
+}
+
+func allOr(names []string, specs []collectors.Spec) string {
+	if len(specs) > 1 && len(names) == len(specs) {
+		return "all"
+	}
+	return strings.Join(names, " ")
 }
