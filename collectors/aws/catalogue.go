@@ -22,6 +22,7 @@ func Catalogue(e *Estate) []collectors.Collector {
 		logsLogGroups(e),
 		rdsClusters(e),
 		rdsInstances(e),
+		s3Account(e),
 		s3Buckets(e),
 	}
 }
