@@ -91,12 +91,15 @@ func demonstrated(t *testing.T, check checks.Check, came map[evidence.Status]boo
 // undemonstrated lists, as "CHECK STATUS", what no recording can show, and why.
 func undemonstrated() map[string]string {
 	return map[string]string{
-		"aws-cloudtrail-multiregion fail":           "the estate has two accounts: one passes, and in the other a part of the organisation's trail can not be seen",
-		"aws-iam-password-policy pass":              "the estate has two accounts: one fails, and in the other nobody has a password",
-		"aws-iam-root-mfa fail":                     "the estate has two accounts: each shows another way to pass",
-		"aws-iam-root-unused fail":                  "the estate has two accounts: one passes, and the other has no root credentials",
-		"aws-s3-versioning not_applicable":          "no tag is exempt unless the operator names one",
-		"aws-ebs-snapshot-encrypted not_applicable": "the call asks for the account's own snapshots, so that no other owner can be answered",
+		"aws-cloudtrail-multiregion fail":            "the estate has two accounts: one passes, and in the other a part of the organisation's trail can not be seen",
+		"aws-iam-password-policy pass":               "the estate has two accounts: one fails, and in the other nobody has a password",
+		"aws-iam-root-mfa fail":                      "the estate has two accounts: each shows another way to pass",
+		"aws-iam-root-unused fail":                   "the estate has two accounts: one passes, and the other has no root credentials",
+		"aws-s3-versioning not_applicable":           "no tag is exempt unless the operator names one",
+		"aws-s3-ssl-only not_applicable":             "no tag is exempt unless the operator names one",
+		"aws-s3-account-public-block not_applicable": "no account hosts an approved public site unless the operator names one",
+		"aws-s3-bucket-public not_applicable":        "no bucket is approved as public unless the operator names one",
+		"aws-ebs-snapshot-encrypted not_applicable":  "the call asks for the account's own snapshots, so that no other owner can be answered",
 	}
 }
 
