@@ -99,6 +99,9 @@ func undemonstrated() map[string]string {
 		"aws-s3-ssl-only not_applicable":             "no tag is exempt unless the operator names one",
 		"aws-s3-account-public-block not_applicable": "no account hosts an approved public site unless the operator names one",
 		"aws-s3-bucket-public not_applicable":        "no bucket is approved as public unless the operator names one",
+		"aws-cloudtrail-kms not_applicable":          "the keys of S3 itself are not accepted unless the operator says so",
+		"aws-cloudtrail-data-events pass":            "no store is in scope unless the operator names one",
+		"aws-cloudtrail-data-events fail":            "no store is in scope unless the operator names one",
 		"aws-ebs-snapshot-encrypted not_applicable":  "the call asks for the account's own snapshots, so that no other owner can be answered",
 	}
 }
