@@ -186,7 +186,7 @@ type Example struct {
 	// Organization is the same for joins in the organisation.
 	Organization map[string][]map[string]any `json:"organization,omitempty" yaml:"organization"`
 	Gaps         []ExampleGap                `json:"gaps,omitempty" yaml:"gaps"`
-	Scope        *ExampleScope               `json:"scope,omitempty" yaml:"scope"` // what is looked at; the example's account alone when empty
+	Scope        ExampleScope                `json:"scope,omitzero" yaml:"scope"` // what is looked at; the example's account alone when empty
 	Account      string                      `json:"account,omitempty" yaml:"account"`
 	Region       string                      `json:"region,omitempty" yaml:"region"`
 	Now          string                      `json:"now,omitempty" yaml:"now"` // RFC 3339; 2026-07-01T06:00:00Z when empty

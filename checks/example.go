@@ -149,9 +149,6 @@ func (e Example) input(check Check) (Input, error) {
 // inForce makes the schedule in force from what the example says is looked at.
 func (e Example) inForce(own evidence.Scope) *evidence.Schedule {
 	s := &evidence.Schedule{Scopes: []evidence.Scope{own}}
-	if e.Scope == nil {
-		return s
-	}
 	at := func(account string) evidence.Scope { return evidence.Scope{Provider: own.Provider, Account: account} }
 	for _, account := range e.Scope.Accounts {
 		s.Scopes = append(s.Scopes, at(account))

@@ -48,6 +48,8 @@ func benchAnswers() map[string]string {
 		"logging":           head + `<BucketLoggingStatus` + ns + `><LoggingEnabled><TargetBucket>example-access-logs</TargetBucket><TargetPrefix>s3/</TargetPrefix></LoggingEnabled></BucketLoggingStatus>`,
 		"publicAccessBlock": head + `<PublicAccessBlockConfiguration` + ns + `><BlockPublicAcls>true</BlockPublicAcls><IgnorePublicAcls>true</IgnorePublicAcls><BlockPublicPolicy>true</BlockPublicPolicy><RestrictPublicBuckets>true</RestrictPublicBuckets></PublicAccessBlockConfiguration>`,
 		"policyStatus":      head + `<PolicyStatus` + ns + `><IsPublic>false</IsPublic></PolicyStatus>`,
+		"policy":            `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":["arn:aws:s3:::example-bucket","arn:aws:s3:::example-bucket/*"],"Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}`,
+		"acl":               head + `<AccessControlPolicy` + ns + `><Owner><ID>ExampleCanonicalUserId1111</ID></Owner><AccessControlList><Grant><Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser"><ID>ExampleCanonicalUserId1111</ID></Grantee><Permission>FULL_CONTROL</Permission></Grant></AccessControlList></AccessControlPolicy>`,
 		"object-lock":       head + `<ObjectLockConfiguration` + ns + `><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>`,
 		"lifecycle":         head + `<LifecycleConfiguration` + ns + `><Rule><ID>expire</ID><Filter><Prefix>tmp/</Prefix></Filter><Status>Enabled</Status><Expiration><Days>400</Days></Expiration></Rule></LifecycleConfiguration>`,
 		"tagging":           head + `<Tagging` + ns + `><TagSet><Tag><Key>data</Key><Value>customer</Value></Tag></TagSet></Tagging>`,
@@ -245,6 +247,14 @@ func bareBucket(ctx context.Context, client *s3.Client, name *string) (err error
 		},
 		func() error {
 			_, err := client.GetBucketPolicyStatus(ctx, &s3.GetBucketPolicyStatusInput{Bucket: name})
+			return err
+		},
+		func() error {
+			_, err := client.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: name})
+			return err
+		},
+		func() error {
+			_, err := client.GetBucketAcl(ctx, &s3.GetBucketAclInput{Bucket: name})
 			return err
 		},
 		func() error {

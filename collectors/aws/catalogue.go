@@ -45,6 +45,7 @@ func Catalogue(e *Estate) []collectors.Collector {
 		rdsClusters(e),
 		rdsInstances(e),
 		rdsSnapshots(e),
+		s3Account(e),
 		s3Buckets(e),
 		snsTopics(e),
 		ssoAssignments(e),

@@ -11,12 +11,20 @@ import (
 
 // s3Buckets reads how the buckets of an account are configured, never what is
 // in them.
+//
+// Whether access control lists count is not asked for: where the bucket owner
+// is enforced as the owner of all objects, GetBucketAcl answers the owner's full
+// control and nothing else. Source: S3 user guide, object ownership error
+// responses.
+//
+// The values of two condition keys of a policy are not kept: the header Referer
+// or User-Agent serves as a secret between a content network and a website.
 func s3Buckets(e *Estate) *collector {
 	const kind = "aws.s3.bucket"
 	gone := []string{"NoSuchBucket"}
 	return &collector{estate: e, read: readBuckets, spec: collectors.Spec{
 		Name:    "aws.s3_buckets",
-		Summary: "S3 buckets: default encryption, versioning, access logging, public access, object lock, lifecycle, tags.",
+		Summary: "S3 buckets: default encryption, versioning, access logging, public access, policy, access control list, object lock, lifecycle, tags.",
 		Kinds:   []string{kind},
 		Reach:   collectors.Global,
 		Calls: []collectors.Call{
@@ -26,10 +34,13 @@ func s3Buckets(e *Estate) *collector {
 			{Operation: "s3:GetBucketLogging", Kind: kind, Field: "Logging", Vanished: gone},
 			{Operation: "s3:GetPublicAccessBlock", Permission: "s3:GetBucketPublicAccessBlock", Kind: kind, Field: "PublicAccessBlock", Absent: []string{"NoSuchPublicAccessBlockConfiguration"}, Vanished: gone},
 			{Operation: "s3:GetBucketPolicyStatus", Kind: kind, Field: "PolicyStatus", Absent: []string{"NoSuchBucketPolicy"}, Vanished: gone},
+			{Operation: "s3:GetBucketPolicy", Kind: kind, Field: "Policy", Absent: []string{"NoSuchBucketPolicy"}, Vanished: gone},
+			{Operation: "s3:GetBucketAcl", Kind: kind, Field: "Acl", Vanished: gone},
 			{Operation: "s3:GetObjectLockConfiguration", Permission: "s3:GetBucketObjectLockConfiguration", Kind: kind, Field: "ObjectLock", Absent: []string{"ObjectLockConfigurationNotFoundError"}, Vanished: gone},
 			{Operation: "s3:GetBucketLifecycleConfiguration", Permission: "s3:GetLifecycleConfiguration", Kind: kind, Field: "Lifecycle", Absent: []string{"NoSuchLifecycleConfiguration"}, Vanished: gone},
 			{Operation: "s3:GetBucketTagging", Kind: kind, Field: "Tags", Absent: []string{"NoSuchTagSet"}, Vanished: gone},
 		},
+		Sensitive: []string{"aws:Referer", "aws:UserAgent"},
 	}}
 }
 
@@ -73,8 +84,12 @@ func readBucket(ctx context.Context, client *s3.Client, name *string, o *resourc
 	o.set("s3:GetBucketLogging", logging, err)
 	block, err := client.GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: name}, near)
 	o.set("s3:GetPublicAccessBlock", block, err)
-	policy, err := client.GetBucketPolicyStatus(ctx, &s3.GetBucketPolicyStatusInput{Bucket: name}, near)
-	o.set("s3:GetBucketPolicyStatus", policy, err)
+	status, err := client.GetBucketPolicyStatus(ctx, &s3.GetBucketPolicyStatusInput{Bucket: name}, near)
+	o.set("s3:GetBucketPolicyStatus", status, err)
+	policy, err := client.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: name}, near)
+	o.set("s3:GetBucketPolicy", policy, err)
+	acl, err := client.GetBucketAcl(ctx, &s3.GetBucketAclInput{Bucket: name}, near)
+	o.set("s3:GetBucketAcl", acl, err)
 	lock, err := client.GetObjectLockConfiguration(ctx, &s3.GetObjectLockConfigurationInput{Bucket: name}, near)
 	o.set("s3:GetObjectLockConfiguration", lock, err)
 	lifecycle, err := client.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: name}, near)
