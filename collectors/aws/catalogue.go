@@ -15,6 +15,7 @@ func Catalogue(e *Estate) []collectors.Collector {
 		ec2Volumes(e),
 		ec2VPCs(e),
 		iamAccountSummary(e),
+		iamAuthorizationDetails(e),
 		iamCredentialReport(e),
 		iamPasswordPolicy(e),
 		iamUsers(e),
