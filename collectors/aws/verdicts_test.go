@@ -92,9 +92,12 @@ func demonstrated(t *testing.T, check checks.Check, came map[evidence.Status]boo
 func undemonstrated() map[string]string {
 	return map[string]string{
 		"aws-cloudtrail-multiregion fail":           "the estate has two accounts: one passes, and in the other a part of the organisation's trail can not be seen",
+		"aws-iam-access-listing fail":               "no review is recorded unless the operator states one",
+		"aws-iam-access-listing pass":               "no review is recorded unless the operator states one",
 		"aws-iam-password-policy pass":              "the estate has two accounts: one fails, and in the other nobody has a password",
 		"aws-iam-root-mfa fail":                     "the estate has two accounts: each shows another way to pass",
 		"aws-iam-root-unused fail":                  "the estate has two accounts: one passes, and the other has no root credentials",
+		"aws-iam-user-direct-policy not_applicable": "no user is one of a service unless the operator names it",
 		"aws-s3-versioning not_applicable":          "no tag is exempt unless the operator names one",
 		"aws-ebs-snapshot-encrypted not_applicable": "the call asks for the account's own snapshots, so that no other owner can be answered",
 	}
