@@ -31,6 +31,7 @@ func Catalogue(e *Estate) []collectors.Collector {
 		eventsRules(e),
 		guarddutyDetectors(e),
 		iamAccountSummary(e),
+		iamAuthorizationDetails(e),
 		iamCredentialReport(e),
 		iamPasswordPolicy(e),
 		iamUsers(e),

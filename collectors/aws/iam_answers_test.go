@@ -153,3 +153,53 @@ func TestUsersLosses(t *testing.T) {
 		})
 	}
 }
+
+// TestAuthorizationDetailsLosses spoils single pages of 111122223333. Each page
+// holds a part of all four lists, so that none of them may count as whole.
+func TestAuthorizationDetailsLosses(t *testing.T) {
+	const operation = "iam:GetAccountAuthorizationDetails"
+	member := func(list, inner string) string {
+		return iamResult("GetAccountAuthorizationDetails", "<"+list+"><member>"+inner+"</member></"+list+"><IsTruncated>false</IsTruncated>")
+	}
+	tests := []struct {
+		name     string
+		nth      int32 // which page
+		status   int
+		body     string
+		class    evidence.Class
+		observed int
+	}{
+		{"first page denied", 1, 403, iamError("AccessDenied"), evidence.Denied, 0},
+		{"second page denied", 2, 403, iamError("AccessDenied"), evidence.Denied, 22},
+		{"cut off without a marker", 1, 200, iamResult("GetAccountAuthorizationDetails", "<IsTruncated>true</IsTruncated>"), evidence.Malformed, 0},
+		{"a user without an ARN", 2, 200, member("UserDetailList", "<UserName>x</UserName>"), evidence.Malformed, 22},
+		{"a group without an ARN", 2, 200, member("GroupDetailList", "<GroupName>x</GroupName>"), evidence.Malformed, 22},
+		{"a role without an ARN", 2, 200, member("RoleDetailList", "<RoleName>x</RoleName>"), evidence.Malformed, 22},
+		{"a policy without an ARN", 2, 200, member("Policies", "<PolicyName>x</PolicyName>"), evidence.Malformed, 22},
+	}
+	e := estateWith(t, 1)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var n atomic.Int32
+			got, _ := replay(t, named(t, e, "aws.iam_authorization_details"), "111122223333", func(req *http.Request, l capture.Labels) (*http.Response, error) {
+				if l.Operation != operation || n.Add(1) != tt.nth {
+					return nil, nil
+				}
+				return capture.Respond(req, tt.status, "text/xml", tt.body), nil
+			})
+			var kinds []string
+			for _, g := range got.gaps {
+				if g.Class != tt.class || g.Operation != operation || g.Permission != operation || g.Resource != "" {
+					t.Errorf("gap %+v, want a list of class %s by %s", g, tt.class, operation)
+				}
+				kinds = append(kinds, g.Kind)
+			}
+			if want := []string{"aws.iam.group", "aws.iam.policy", "aws.iam.role", "aws.iam.user_detail"}; !slices.Equal(kinds, want) || len(got.listed) != 0 {
+				t.Errorf("gaps for %q, lists that count as whole %v; want %q and none", kinds, got.listed, want)
+			}
+			if len(got.observations) != tt.observed {
+				t.Errorf("%d resources observed, want %d", len(got.observations), tt.observed)
+			}
+		})
+	}
+}
