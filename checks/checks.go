@@ -30,6 +30,9 @@
 // not have it; undecided(text) is an error, and the text becomes the reason;
 // document(text) is the value that a JSON text writes, percent-encoded or not;
 // many(value) is a list as it is, and anything else as the only element of one.
+// Whoever goes over an object that was observed meets its keys in order. One
+// that a rule writes itself has none: sort what is made of it.
+//
 // In two places rules are stricter than CEL: comparing values of different
 // types, unless one is null, is an error and not false, and so is has(x.f)
 // where x is not an object.

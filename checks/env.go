@@ -82,7 +82,7 @@ func readDocument(text ref.Val) ref.Val {
 	if err != nil {
 		return types.NewErr("%sa document is not JSON: %v", undecidedPrefix, err)
 	}
-	return types.DefaultTypeAdapter.NativeToValue(v)
+	return adapter{types.DefaultTypeAdapter}.NativeToValue(v)
 }
 
 // maxUnits keeps days and hours well inside a duration.
@@ -118,6 +118,7 @@ func oneOf(value, list ref.Val) ref.Val {
 func newEnv() (*cel.Env, error) {
 	object := cel.MapType(cel.StringType, cel.DynType)
 	env, err := cel.NewEnv(append(functions(),
+		cel.CustomTypeAdapter(adapter{types.DefaultTypeAdapter}),
 		cel.Variable(resourceVar, object),
 		cel.Variable(kindVar, cel.StringType),
 		cel.Variable(idVar, cel.StringType),

@@ -241,6 +241,8 @@ func TestEvaluateFunctions(t *testing.T) {
 		{"many of a text", "many(resource.A) == ['x']", `{"A":"x"}`},
 		{"many of a list", "many(resource.A) == ['x', 'y']", `{"A":["x","y"]}`},
 		{"many of an object", "many(resource.A).exists(a, a.B == 1)", `{"A":{"B":1}}`},
+		{"the keys of an object come in order", "resource.O.map(k, k) == ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']", `{"O":{"h":1,"b":1,"g":1,"d":1,"a":1,"f":1,"c":1,"e":1}}`},
+		{"those of an object in a document, too", "document(resource.P).O.map(k, k) == ['a', 'b', 'c', 'd', 'e', 'f']", `{"P":"{\"O\":{\"f\":1,\"b\":1,\"d\":1,\"a\":1,\"c\":1,\"e\":1}}"}`},
 		{"id", "id == 'a'", `{}`},
 	}
 	for _, tt := range tests {
