@@ -92,7 +92,7 @@ func demonstrated(t *testing.T, check checks.Check, came map[evidence.Status]boo
 // undemonstrated lists, as "CHECK STATUS", what no recording can show, and why.
 func undemonstrated() map[string]string {
 	return map[string]string{
-		"aws-alert-route not_applicable":             "findings are aggregated nowhere unless the operator names a region",
+		"aws-alert-route not_applicable":             "findings are aggregated nowhere and administered in no other account",
 		"aws-cloudtrail-data-events fail":            "no store is in scope unless the operator names one",
 		"aws-cloudtrail-data-events pass":            "no store is in scope unless the operator names one",
 		"aws-cloudtrail-kms not_applicable":          "the keys of S3 itself are not accepted unless the operator says so",
@@ -154,7 +154,9 @@ func input(account string, all []collectors.Collector, surveyed map[string]map[s
 			got := surveyed[id][c.Spec().Name]
 			for _, kind := range c.Spec().Kinds {
 				facts := factsOf(kind, got)
-				in.Organization[kind] = append(in.Organization[kind], facts)
+				if slices.Contains(in.InForce.Central, evidence.Scope{Provider: aws.Provider, Account: id}) {
+					in.Organization[kind] = append(in.Organization[kind], facts)
+				}
 				if id == account {
 					in.Kinds[kind] = facts
 				}
