@@ -132,11 +132,11 @@ func (d *demo) run(ctx context.Context, listen string) error {
 	if err != nil {
 		return err
 	}
-	streams := 0
-	for range options.Schedule().Streams {
+	schedule, streams := options.Schedule(), 0
+	for range schedule.Streams {
 		streams++
 	}
-	d.printf("tallystick demo: two AWS accounts, %d collectors, simulated time from %s\n\n", streams/2, when(start))
+	d.printf("tallystick demo: two AWS accounts, %d collectors, simulated time from %s\n\n", len(schedule.Collectors), when(start))
 	bar := newBar(d.err, "collecting", streams*(d.days+1))
 	options.OnTask = func(r agent.Result) {
 		d.note(r)
