@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/logging"
@@ -74,6 +75,14 @@ type Estate struct {
 // not go through the runner's transport.
 const credentialTimeout = 30 * time.Second
 
+// credentialWindow is how long before they lapse credentials are renewed. A
+// signature is good for five minutes, so none is refused for its credentials.
+// Source: IAM user guide, AWS Signature Version 4 for API requests.
+const credentialWindow = 5 * time.Minute
+
+// defaultSession names the sessions of assumed roles.
+const defaultSession = "tallystick"
+
 // New loads the ambient identity the way every AWS tool does: environment,
 // shared files, web identity, container and instance roles. It makes no call.
 func New(ctx context.Context, s Settings) (*Estate, error) {
@@ -86,17 +95,17 @@ func New(ctx context.Context, s Settings) (*Estate, error) {
 			t.MaxIdleConns = max(t.MaxIdleConns, 4*s.InFlight)
 		}
 	})
-	home := homeRegion(s, os.Getenv("AWS_REGION"))
+	home := homeRegion(s, "")
 	// What the SDK has to say beside its answers and errors is about its own
 	// checksums; the agent's log is JSON in a container.
 	cfg := aws.Config{Region: home, HTTPClient: client, Logger: logging.Nop{}}
 	if s.Credentials == nil {
 		var err error
-		cfg, err = awsconfig.LoadDefaultConfig(ctx,
-			awsconfig.WithHTTPClient(client), awsconfig.WithDefaultRegion(home), awsconfig.WithLogger(logging.Nop{}))
+		cfg, err = awsconfig.LoadDefaultConfig(ctx, ambient(s, client, home)...)
 		if err != nil {
 			return nil, fmt.Errorf("load AWS configuration from environment and shared files: %w", err)
 		}
+		home = homeRegion(s, cfg.Region)
 	}
 	if s.Attempts > 0 {
 		cfg.RetryMaxAttempts = s.Attempts
@@ -140,19 +149,42 @@ func New(ctx context.Context, s Settings) (*Estate, error) {
 	return e, nil
 }
 
+// ambient says how the identity of the process is had. The SDK would name the
+// sessions of its roles after the time, renew credentials when they have
+// lapsed, and wait for a container's agent for ever.
+func ambient(s Settings, client *awshttp.BuildableClient, region string) []func(*awsconfig.LoadOptions) error {
+	session := cmp.Or(s.SessionName, defaultSession)
+	return []func(*awsconfig.LoadOptions) error{
+		awsconfig.WithHTTPClient(client),
+		awsconfig.WithDefaultRegion(region),
+		awsconfig.WithLogger(logging.Nop{}),
+		awsconfig.WithCredentialsCacheOptions(early),
+		awsconfig.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = client }),
+		awsconfig.WithWebIdentityRoleCredentialOptions(func(o *stscreds.WebIdentityRoleOptions) {
+			o.RoleSessionName = cmp.Or(o.RoleSessionName, session) // AWS_ROLE_SESSION_NAME goes before
+		}),
+		awsconfig.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) {
+			o.RoleSessionName = cmp.Or(o.RoleSessionName, session) // role_session_name of the profile goes before
+		}),
+	}
+}
+
+// early makes a cache renew credentials before they lapse.
+func early(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = credentialWindow }
+
 // assumed gives the credentials of a role, which are had when they are first
 // needed and renewed before they lapse.
 func assumed(from aws.Config, a Account, s Settings) aws.CredentialsProvider {
 	return aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(from), a.Role,
 		func(o *stscreds.AssumeRoleOptions) {
-			o.RoleSessionName = cmp.Or(s.SessionName, "tallystick")
+			o.RoleSessionName = cmp.Or(s.SessionName, defaultSession)
 			if a.ExternalID != "" {
 				o.ExternalID = aws.String(a.ExternalID)
 			}
 			if s.SourceIdentity != "" {
 				o.SourceIdentity = aws.String(s.SourceIdentity)
 			}
-		}))
+		}), early)
 }
 
 // Transport is the tuned transport that every call of the estate shares. The
@@ -163,7 +195,8 @@ func (e *Estate) Transport() http.RoundTripper { return e.transport }
 func (e *Estate) Accounts() []string { return slices.Sorted(maps.Keys(e.accounts)) }
 
 // homeRegion gives the region in which the global services of the partition
-// answer. The environment's region tells the partition where nothing else does.
+// answer. A role says which partition that is, then a region that is to be
+// looked at, then the region of the environment or of the shared files.
 // Source: AWS general reference, service endpoints by partition.
 func homeRegion(s Settings, environment string) string {
 	hint := environment
@@ -174,8 +207,8 @@ func homeRegion(s Settings, environment string) string {
 		hint = s.Regions[0]
 	}
 	for _, a := range append(slices.Clone(s.Accounts), s.Through) {
-		if p := strings.Split(a.Role, ":"); len(p) > 1 && p[1] != "aws" {
-			hint = strings.TrimPrefix(p[1], "aws-") + "-"
+		if p := splitARN(a.Role); p != nil {
+			hint = strings.TrimPrefix(strings.TrimPrefix(p[1], "aws"), "-") + "-"
 		}
 	}
 	switch {

@@ -19,6 +19,9 @@ import (
 // failure says why a call failed: its class, and the provider's own code and
 // text where an answer came.
 func failure(err error) (class evidence.Class, code, message string) {
+	if agent, ok := errors.AsType[agentError](err); ok {
+		return evidence.Unavailable, agent.ErrorCode(), "no AWS credentials were had from the container's agent: " + strings.TrimSpace(agent.ErrorMessage())
+	}
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		code, message = api.ErrorCode(), api.ErrorMessage()
 		return classOf(code, statusOf(err)), code, message
@@ -70,6 +73,15 @@ func refusedBy(message string) string {
 		}
 	}
 	return ""
+}
+
+// agentError is what the agent answered from which a container has its
+// credentials, such as that of EKS Pod Identity. It is no service of AWS: no
+// permission opens it. The SDK keeps the type to itself; of all its errors this
+// one alone knows its HTTP status beside its code.
+type agentError interface {
+	smithy.APIError
+	HTTPStatusCode() int
 }
 
 // isMetadata says whether the error is, in the end, that of the machine's own
