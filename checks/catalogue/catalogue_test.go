@@ -262,9 +262,26 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// BenchmarkLoad reads and compiles the whole catalogue: a part of every start,
+// which is to be ready within a second.
 func BenchmarkLoad(b *testing.B) {
+	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := checks.Load(catalogue.FS()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkDecode compiles it alone, as a replay does from the ledger.
+func BenchmarkDecode(b *testing.B) {
+	c, err := checks.Load(catalogue.FS())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := checks.Decode(c.JSON()); err != nil {
 			b.Fatal(err)
 		}
 	}
