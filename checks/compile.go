@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 )
@@ -62,7 +63,7 @@ type expression struct {
 	source  string
 	program cel.Program
 	paths   map[int64]string // expression id to the field path it selects
-	idents  map[string]bool  // the variables that decide its value
+	uses    map[string]bool  // the tracked variables that decide its value
 }
 
 // fault is a problem in a part of a check: "pass", "joins[0].equals".
@@ -207,39 +208,41 @@ func (c *compiler) expression(part, source string, want *cel.Type, reads depende
 		c.fault(part, "gives a %s where a %s is needed", t, want)
 		return nil
 	}
-	options := []cel.ProgramOption{
-		cel.EvalOptions(cel.OptPartialEval, cel.OptOptimize),
-		cel.CustomDecoratorV2(strictEquality),
-	}
-	if loops(checked.NativeRep()) {
-		// Without a comprehension the work is bounded by the length of the
-		// expression and of the body.
-		options = append(options, cel.CostLimit(costLimit))
-	}
-	program, err := c.env.Program(checked, options...)
+	whole := checked.NativeRep()
+	program, err := c.program(whole)
 	if err != nil {
 		c.fault(part, "%v", err)
 		return nil
 	}
-	maps.Copy(c.idents, idents(checked.NativeRep()))
-	e := &expression{
-		source:  source,
-		program: program,
-		paths:   readsOf(checked.NativeRep().Expr(), c.tracked, c.shows),
-	}
+	mentions, _ := variables(whole.Expr())
+	maps.Copy(c.idents, mentions)
+	shown := readsOf(whole.Expr(), c.tracked, c.shows, nil)
+	e := &expression{source: source, program: program, paths: shown.paths, uses: shown.uses}
 	if reads == nil {
-		e.idents = idents(checked.NativeRep())
 		return e
 	}
-	e.idents = map[string]bool{}
+	e.uses = map[string]bool{}
+	f := c.folder(whole, mentions)
 	for _, kind := range c.kinds {
-		folded, err := c.fold(checked, kind)
-		if err != nil {
+		if err := f.take(kind); err != nil {
 			c.fault(part, "fold parameters: %v", err)
 			return nil
 		}
-		maps.Copy(e.idents, idents(folded.NativeRep()))
-		readsOf(folded.NativeRep().Expr(), c.tracked, reads.of(kind))
+		maps.Copy(e.uses, readsOf(whole.Expr(), c.tracked, reads.of(kind), f).uses)
 	}
 	return e
+}
+
+// program plans an expression, or a part of one.
+func (c *compiler) program(whole *ast.AST) (cel.Program, error) {
+	options := []cel.ProgramOption{
+		cel.EvalOptions(cel.OptPartialEval, cel.OptOptimize),
+		cel.CustomDecoratorV2(strictEquality),
+	}
+	if loops(whole) {
+		// Without a comprehension the work is bounded by the length of the
+		// expression and of the body.
+		options = append(options, cel.CostLimit(costLimit))
+	}
+	return c.env.PlanProgram(whole, options...)
 }

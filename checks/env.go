@@ -2,7 +2,7 @@ package checks
 
 import (
 	"fmt"
-	"net/url"
+	"net/url" //nolint:depguard // it takes texts apart and reaches nothing
 	"strings"
 	"time"
 

@@ -5,63 +5,15 @@ import (
 	"maps"
 	"slices"
 
-	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
 )
-
-// fold puts the kind and the values of the parameters in, so that what they
-// switch off does not count as read.
-func (c *compiler) fold(checked *cel.Ast, kind string) (*cel.Ast, error) {
-	mentioned := idents(checked.NativeRep())
-	known := map[string]any{}
-	for name, v := range c.params {
-		if mentioned[name] {
-			known[name] = v
-		}
-	}
-	if len(c.kinds) > 1 && mentioned[kindVar] {
-		known[kindVar] = kind
-	}
-	if len(known) == 0 {
-		return checked, nil
-	}
-	vars, err := cel.NewActivation(known)
-	if err != nil {
-		return nil, err
-	}
-	folding, err := cel.NewConstantFoldingOptimizer(cel.FoldKnownValues(vars))
-	if err != nil {
-		return nil, err
-	}
-	optimizer, err := cel.NewStaticOptimizer(folding)
-	if err != nil {
-		return nil, err
-	}
-	folded, issues := optimizer.Optimize(c.env, checked)
-	return folded, issues.Err()
-}
-
-// idents gives the variables that an expression mentions.
-func idents(a *ast.AST) map[string]bool {
-	out := map[string]bool{}
-	refs := a.ReferenceMap()
-	ast.PostOrderVisit(a.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
-		if r, ok := refs[e.ID()]; ok && r.Name != "" {
-			out[r.Name] = true
-		}
-		if e.Kind() == ast.IdentKind {
-			out[e.AsIdent()] = true
-		}
-	}))
-	return out
-}
 
 // prune drops the joins that nothing needs under the parameters in force, so
 // that a rule does not depend on what an option that is off would read.
 func (c *compiler) prune(r *rule) {
 	used := map[string]bool{}
 	for _, e := range r.expressions() {
-		maps.Copy(used, e.idents)
+		maps.Copy(used, e.uses)
 	}
 	var kept []join
 	for _, j := range slices.Backward(r.joins) {
@@ -70,7 +22,7 @@ func (c *compiler) prune(r *rule) {
 		}
 		kept = append(kept, j)
 		if j.equals != nil {
-			maps.Copy(used, j.equals.idents)
+			maps.Copy(used, j.equals.uses)
 			c.decides.add(j.reads)
 		}
 	}

@@ -75,14 +75,16 @@ type denotes struct {
 type reader struct {
 	tracked map[string]denotes
 	reads   map[string]fields
+	uses    map[string]bool  // the variables that come up
 	paths   map[int64]string // expression id to the field it selects, for messages
+	fold    *folder          // says what to leave out; nil: nothing
 }
 
 // readsOf adds what e reads of the tracked variables to reads.
-func readsOf(e ast.Expr, tracked map[string]denotes, reads map[string]fields) map[int64]string {
-	r := &reader{tracked: maps.Clone(tracked), reads: reads, paths: map[int64]string{}}
+func readsOf(e ast.Expr, tracked map[string]denotes, reads map[string]fields, fold *folder) *reader {
+	r := &reader{tracked: maps.Clone(tracked), reads: reads, uses: map[string]bool{}, paths: map[int64]string{}, fold: fold}
 	r.escape(r.visit(e))
-	return r.paths
+	return r
 }
 
 func (r *reader) read(variable, field string) {
@@ -102,6 +104,9 @@ func (r *reader) visit(e ast.Expr) denotes {
 	case ast.IdentKind:
 		name := e.AsIdent()
 		r.paths[e.ID()] = name
+		if d := r.tracked[name]; d.variable != "" {
+			r.uses[d.variable] = true
+		}
 		return r.tracked[name]
 	case ast.SelectKind:
 		s := e.AsSelect()
@@ -138,6 +143,9 @@ func (r *reader) visit(e ast.Expr) denotes {
 			r.escape(r.visit(f.AsStructField().Value()))
 		}
 	case ast.ComprehensionKind:
+		if r.fold.value(e) != nil {
+			return denotes{}
+		}
 		return r.visitComprehension(e.AsComprehension())
 	case ast.LiteralKind, ast.UnspecifiedExprKind:
 	}
@@ -147,6 +155,16 @@ func (r *reader) visit(e ast.Expr) denotes {
 func (r *reader) visitCall(e ast.Expr) denotes {
 	call := e.AsCall()
 	args := call.Args()
+	switch call.FunctionName() {
+	case operators.Conditional:
+		if branch := r.fold.branch(args); branch != nil {
+			return r.visit(branch)
+		}
+	case operators.LogicalAnd, operators.LogicalOr:
+		if r.fold.value(e) != nil {
+			return denotes{}
+		}
+	}
 	if call.IsMemberFunction() {
 		args = append([]ast.Expr{call.Target()}, args...)
 	}

@@ -36,3 +36,58 @@ func TestReads(t *testing.T) {
 		})
 	}
 }
+
+// What the kind and the parameters settle does not count as read, however it is
+// written; what only looks settled does.
+func TestReadsSettled(t *testing.T) {
+	const check = `  - id: box-shut
+    title: x
+    provider: aws
+    kinds: [aws.box, aws.crate]
+    joins: [{name: lids, kind: aws.lid, many: true}]
+    parameters:
+      off: {type: bool, default: false, description: x}
+      none: {type: strings, default: [], description: x}
+      some: {type: strings, default: [a, b], description: x}
+      limit: {type: int, default: 3, description: x}
+    pass: %q
+    messages: {pass: "{params.off} {params.none} {params.some} {params.limit} {lids}", fail: x}
+    remediation: x
+    documentation: https://example.com/
+`
+	tests := []struct{ pass, box, crate, lids string }{
+		{"!params.off || (resource.A && lids.exists(l, l.B))", "[]", "[]", "[]"},
+		{"resource.A && params.off", "[]", "[]", "[]"},
+		{"resource.A && !params.off", "[A]", "[A]", "[]"},
+		{"(kind == 'aws.box' ? resource.A : resource.B) == 1", "[A]", "[B]", "[]"},
+		{"(kind == 'aws.box' && has(resource.A) ? resource.A : resource.B) == 1", "[A B]", "[B]", "[]"},
+		{"!(kind == 'aws.box' && has(resource.A)) || resource.B", "[A B]", "[]", "[]"},
+		{"kind in params.some || resource.A", "[A]", "[A]", "[]"},
+		{"size(params.none) > 0 && resource.A", "[]", "[]", "[]"},
+		{"params.none.exists(n, n == resource.A)", "[]", "[]", "[]"},
+		{"params.none.all(n, n == resource.A) || resource.B", "[]", "[]", "[]"},
+		{"params.none.filter(n, n == resource.A).exists(n, true) || resource.B", "[B]", "[B]", "[]"},
+		{"params.some.exists(s, s == 'b') || resource.A", "[]", "[]", "[]"},
+		{"params.some.exists(s, s == 'c') || resource.A", "[A]", "[A]", "[]"},
+		{"params.some.exists(s, s == resource.A)", "[A]", "[A]", "[]"},
+		{"lids.exists(l, kind == 'aws.box' && l.B == resource.A)", "[A]", "[]", "[B]"},
+		{"lids.exists(l, l.B && (l.C || params.limit == 3))", "[]", "[]", "[B]"},
+		// The element of the list is meant, not the kind.
+		{"resource.Kinds.exists(kind, kind == 'aws.box' && resource.A)", "[A Kinds]", "[A Kinds]", "[]"},
+		// An error is not a value.
+		{"duration(params.some[0]) < duration('1s') && resource.A", "[A]", "[A]", "[]"},
+		{"params.limit == 3 ? resource.A : resource.B", "[A]", "[A]", "[]"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.pass, func(t *testing.T) {
+			c := load(t, control(fmt.Sprintf(check, tt.pass)))
+			got := map[string]string{}
+			for _, r := range c.Reads("box-shut") {
+				got[r.Kind] = fmt.Sprint(r.Fields)
+			}
+			if got["aws.box"] != tt.box || got["aws.crate"] != tt.crate || got["aws.lid"] != tt.lids {
+				t.Errorf("got box %s, crate %s, lids %s; want %s, %s, %s", got["aws.box"], got["aws.crate"], got["aws.lid"], tt.box, tt.crate, tt.lids)
+			}
+		})
+	}
+}

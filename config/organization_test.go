@@ -39,4 +39,3 @@ func TestOrganization(t *testing.T) {
 		t.Errorf("read\n%+v, want\n%+v", f.Config.AWS, want)
 	}
 }
-

@@ -61,9 +61,10 @@ func survey(t *testing.T, rules *checks.Catalogue, all []collectors.Collector) [
 // of what it sees when nothing is denied.
 func (a account) judged(t *testing.T, rules *checks.Catalogue, all []collectors.Collector, name string, got *seen, which []string) map[[3]string]evidence.Verdict {
 	t.Helper()
-	surveyed := maps.Clone(a.surveyed)
+	surveyed := map[string]map[string]*seen{}
+	maps.Copy(surveyed, a.surveyed)
+	surveyed[a.id] = maps.Clone(a.seen)
 	if name != "" {
-		surveyed[a.id] = maps.Clone(a.seen)
 		surveyed[a.id][name] = got
 	}
 	verdicts := map[[3]string]evidence.Verdict{}

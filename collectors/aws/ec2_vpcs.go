@@ -11,7 +11,8 @@ import (
 
 // ec2VPCs reads networks and the flow logs over them. A network that another
 // account shares with this one is listed too; its ARN and OwnerId name the
-// owner, whose flow logs are not to be seen from here.
+// owner, whose flow logs are not to be seen from here. Of the network interfaces,
+// those too are listed that an AWS service manages and the account's settings hide.
 func ec2VPCs(e *Estate) *collector {
 	return &collector{estate: e, read: readNetworks, spec: collectors.Spec{
 		Name:    "aws.ec2_vpcs",
@@ -67,7 +68,10 @@ func readFlowLogs(ctx context.Context, r *reader) error {
 }
 
 func readNetworkInterfaces(ctx context.Context, r *reader) error {
-	pages := ec2.NewDescribeNetworkInterfacesPaginator(ec2.NewFromConfig(r.config), &ec2.DescribeNetworkInterfacesInput{MaxResults: aws.Int32(1000)})
+	pages := ec2.NewDescribeNetworkInterfacesPaginator(ec2.NewFromConfig(r.config), &ec2.DescribeNetworkInterfacesInput{
+		IncludeManagedResources: aws.Bool(true),
+		MaxResults:              aws.Int32(1000),
+	})
 	return readMembers(ctx, r, "ec2:DescribeNetworkInterfaces", pages, "NetworkInterfaces", func(out *ec2.DescribeNetworkInterfacesOutput) (ids []string) {
 		for _, n := range out.NetworkInterfaces {
 			ids = append(ids, r.ec2ARN("network-interface", n.NetworkInterfaceId, n.OwnerId))

@@ -207,32 +207,3 @@ func mustBeGap(t *testing.T, spec collectors.Spec, operation string, class evide
 		t.Errorf("%d resources, want %d: a lost field must not lose the resource", len(lost.observations), len(whole.observations))
 	}
 }
-
-// TestPagesAreThere keeps TestLostPage from being empty: the recordings must
-// announce pages for the APIs that page.
-func TestPagesAreThere(t *testing.T) {
-	found := map[string]bool{}
-	for _, c := range aws.Catalogue(estate(t)) {
-		for _, account := range recordings.Accounts() {
-			for _, page := range announced(t, c.Spec().Name, account) {
-				found[page.operation] = true
-			}
-		}
-	}
-	for _, operation := range []string{
-		"iam:GetAccountAuthorizationDetails", "iam:ListUsers", "iam:ListMFADevices", "kms:ListKeys", "s3:ListBuckets", "ec2:DescribeVolumes", "ec2:DescribeSnapshots",
-		"ec2:DescribeImages", "ec2:DescribeInstances", "ec2:DescribeSecurityGroups",
-		"rds:DescribeDBSnapshots", "rds:DescribeDBClusterSnapshots", "rds:DescribeDBInstanceAutomatedBackups",
-		"rds:DescribeDBInstances", "dynamodb:ListTables", "logs:DescribeLogGroups", "backup:ListRecoveryPointsByBackupVault",
-		"sso:ListInstances", "sso:ListPermissionSets", "sso:ListManagedPoliciesInPermissionSet",
-		"sso:ListAccountsForProvisionedPermissionSet", "sso:ListAccountAssignments",
-		"identitystore:ListUsers", "identitystore:ListGroups", "identitystore:ListGroupMemberships",
-		"organizations:ListAccounts", "organizations:ListTagsForResource", "organizations:ListOrganizationalUnitsForParent",
-		"organizations:ListDelegatedAdministrators", "organizations:ListDelegatedServicesForAccount",
-		"organizations:ListAWSServiceAccessForOrganization", "account:ListRegions",
-	} {
-		if !found[operation] {
-			t.Errorf("no recording of %s has a second page", operation)
-		}
-	}
-}

@@ -128,8 +128,7 @@ func TestEnabledRegions(t *testing.T) {
 			if len(tt.disabled) == 0 {
 				return
 			}
-			in := input("111122223333")
-			add(in, c.Spec(), got)
+			in := alone("111122223333", c.Spec(), got)
 			verdicts := map[string]evidence.Verdict{}
 			if err := rules.Evaluate(t.Context(), in, []string{"aws-guardduty-enabled"}, func(v evidence.Verdict) error {
 				verdicts[v.Region] = v

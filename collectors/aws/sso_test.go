@@ -34,15 +34,21 @@ func TestIdentityCenterLosses(t *testing.T) {
 		},
 		{
 			"a request that is wrong", "aws.sso_permission_sets", b, "sso:ListPermissionSets", 1,
-			text("ValidationException", "1 validation error detected"), []string{"aws.sso.permission_set unavailable"}, nil, 0,
+			text("ValidationException", "1 validation error detected"),
+			[]string{"aws.sso.permission_set unavailable"},
+			nil, 0,
 		},
 		{
 			"a detail that is wrong", "aws.sso_assignments", a, "sso:ListAccountAssignments", 1,
-			text("ValidationException", "not supported for this"), []string{"aws.sso.assignment unavailable"}, nil, 0,
+			text("ValidationException", "not supported for this"),
+			[]string{"aws.sso.assignment unavailable"},
+			nil, 0,
 		},
 		{
 			"a set that was deleted in between", "aws.sso_permission_sets", a, "sso:DescribePermissionSet", 1,
-			jsonError("ResourceNotFoundException"), nil, []string{set}, 2,
+			jsonError("ResourceNotFoundException"), nil,
+			[]string{set},
+			2,
 		},
 		{
 			"the accounts of a set that was deleted in between", "aws.sso_assignments", a, "sso:ListAccountsForProvisionedPermissionSet", 1,
@@ -54,15 +60,21 @@ func TestIdentityCenterLosses(t *testing.T) {
 		},
 		{
 			"the last account", "aws.sso_assignments", a, "sso:ListAccountAssignments", 5,
-			jsonError("AccessDeniedException"), []string{"aws.sso.assignment denied"}, nil, 4,
+			jsonError("AccessDeniedException"),
+			[]string{"aws.sso.assignment denied"},
+			nil, 4,
 		},
 		{
 			"a group that was deleted in between", "aws.identitystore_groups", a, "identitystore:ListGroupMemberships", 3,
-			jsonError("ResourceNotFoundException"), nil, []string{"aws.identitystore.group arn:aws:identitystore:::group/c0ffee01-0000-4000-8000-000000000002"}, 2,
+			jsonError("ResourceNotFoundException"), nil,
+			[]string{"aws.identitystore.group arn:aws:identitystore:::group/c0ffee01-0000-4000-8000-000000000002"},
+			2,
 		},
 		{
 			"a page that says nothing", "aws.identitystore_users", a, "identitystore:ListUsers", 2,
-			`{}`, []string{"aws.identitystore.user unavailable"}, nil, 2,
+			`{}`,
+			[]string{"aws.identitystore.user unavailable"},
+			nil, 2,
 		},
 	}
 	e := estateWith(t, 1)

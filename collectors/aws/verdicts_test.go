@@ -151,7 +151,10 @@ func input(account string, all []collectors.Collector, surveyed map[string]map[s
 	}
 	for _, id := range recordings.Accounts() {
 		for _, c := range all {
-			got := surveyed[id][c.Spec().Name]
+			got, there := surveyed[id][c.Spec().Name]
+			if !there {
+				continue
+			}
 			for _, kind := range c.Spec().Kinds {
 				facts := factsOf(kind, got)
 				if slices.Contains(in.InForce.Central, evidence.Scope{Provider: aws.Provider, Account: id}) {
@@ -162,6 +165,20 @@ func input(account string, all []collectors.Collector, surveyed map[string]map[s
 				}
 			}
 		}
+	}
+	return in
+}
+
+// alone is an evaluation over what one collector saw.
+func alone(account string, spec collectors.Spec, got *seen) checks.Input {
+	in := checks.Input{
+		Scope:   evidence.Scope{Provider: aws.Provider, Account: account},
+		Now:     recordings.At(),
+		Kinds:   map[string]checks.Facts{},
+		InForce: inForce(),
+	}
+	for _, kind := range spec.Kinds {
+		in.Kinds[kind] = factsOf(kind, got)
 	}
 	return in
 }
