@@ -15,6 +15,7 @@ import (
 
 func newPermissions() *cobra.Command {
 	var only []string
+	var members bool
 	cmd := &cobra.Command{
 		Use:   "permissions",
 		Short: "Print the exact permissions that the collectors need, and the role that has them",
@@ -25,7 +26,10 @@ file all collectors count, otherwise those that it does not switch off.
 
 --output json is the policy document itself. --output terraform and --output
 cloudformation are the whole role: the policy, the identity that may assume it,
-an external id. See docs/aws-role.md.`,
+an external id. See docs/aws-role.md.
+
+The account that lists an organisation is asked for more than its members are.
+--members leaves that out: it is for the role in every other account.`,
 		Example: `  tallystick permissions
   tallystick permissions --collector aws.s3_buckets --output json
   tallystick permissions --output terraform > tallystick-reader.tf
@@ -35,6 +39,7 @@ an external id. See docs/aws-role.md.`,
 	path := configFlag(cmd)
 	output := outputFlag(cmd, asTerraform, asCloudFormation)
 	cmd.Flags().StringSliceVar(&only, "collector", nil, "only these collectors, switched off or not")
+	cmd.Flags().BoolVar(&members, "members", false, "without what only the account that lists the organisation needs")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		file, err := optionalConfig(cmd, *path)
 		if err != nil {
@@ -43,6 +48,12 @@ an external id. See docs/aws-role.md.`,
 		specs, err := chosenSpecs(file, only)
 		if err != nil {
 			return err
+		}
+		if members {
+			specs = slices.DeleteFunc(specs, func(s collectors.Spec) bool { return s.Reach == collectors.Organization })
+			if len(specs) == 0 {
+				return errors.New("--members leaves nothing: these collectors only run in the account that lists the organisation")
+			}
 		}
 		return writePermissions(cmd.OutOrStdout(), *output, specs)
 	}
