@@ -138,7 +138,7 @@ func (f awsForms) isExternalID(s string) bool {
 func formsOfAWS() awsForms {
 	return awsForms{
 		id:       regexp.MustCompile(`^[0-9]{12}$`),
-		role:     regexp.MustCompile(`^arn:(aws[a-z-]*):iam::([0-9]{12}):role/[\w+=,.@/-]+$`),
+		role:     regexp.MustCompile(`^arn:(aws|aws-us-gov|aws-cn):iam::([0-9]{12}):role/[\w+=,.@/-]+$`),
 		roleName: regexp.MustCompile(`^[\w+=,.@-]+(/[\w+=,.@-]+)*$`),
 		external: regexp.MustCompile(`^[\w+=,.@:/-]+$`),
 		session:  regexp.MustCompile(`^[\w+=,.@-]{2,64}$`),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -160,8 +161,9 @@ func again(ctx context.Context, r replay.Recording) (replay.Collector, error) {
 		return slices.ContainsFunc(r.Hosts, func(host string) bool { return strings.Contains(host, part) })
 	}
 	estate, err := aws.New(ctx, aws.Settings{
-		// The partition, and with it the home region, follows from an ARN.
-		Accounts: []aws.Account{{ID: r.Account, Role: r.Principal}},
+		// The partition, and with it the home region, follows from an ARN, or from
+		// who answered where the caller could not be told.
+		Accounts: []aws.Account{{ID: r.Account, Role: cmp.Or(r.Principal, "arn:"+partitionOf(r.Hosts)+":")}},
 		Regions:  r.Regions,
 		Attempts: max(1, r.Attempts),
 		Recorded: &aws.Recorded{FIPS: has("-fips."), DualStack: has(".dualstack.") || has(".api.aws"), PathStyle: custom(r.Hosts)},
@@ -178,6 +180,20 @@ func again(ctx context.Context, r replay.Recording) (replay.Collector, error) {
 		}
 	}
 	return replay.Collector{}, nil
+}
+
+// partitionOf gives the partition of the hosts that answered.
+// Source: AWS general reference, service endpoints by partition.
+func partitionOf(hosts []string) string {
+	for _, host := range hosts {
+		switch {
+		case strings.HasSuffix(host, ".amazonaws.com.cn"):
+			return "aws-cn"
+		case strings.Contains(host, "us-gov-"):
+			return "aws-us-gov"
+		}
+	}
+	return "aws"
 }
 
 // custom says whether some host is an endpoint of the operator's own.
