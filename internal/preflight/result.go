@@ -176,13 +176,23 @@ func (s *scope) whyNot(spec collectors.Spec, call collectors.Call, where place) 
 		if list.Field != "" || list.Operation == call.Operation || list.Kind != call.Kind && list.Kind != "" {
 			continue
 		}
+		bad, somewhere := Result(""), false
 		for at, c := range s.places {
 			if at.operation != list.Operation || where.region != "" && at.region != "" && at.region != where.region {
 				continue
 			}
-			if row := c.row(Permission{}); row.Bad() {
-				return fmt.Sprintf("it rests on %s, which was not answered", list.Operation)
+			switch row := c.row(Permission{}); {
+			case row.Result == Allowed:
+				somewhere = true
+			case row.Bad() && bad != Denied:
+				bad = row.Result
 			}
+		}
+		switch {
+		case bad != "" && somewhere:
+			return fmt.Sprintf("there was nothing to try it on where %s was answered", list.Operation)
+		case bad != "":
+			return fmt.Sprintf("it rests on %s, which is %s", list.Operation, bad)
 		}
 	}
 	return "there was nothing to try it on"
