@@ -37,7 +37,7 @@ func needs() map[string][]collectors.Call {
 }
 
 func TestNothingIsMissing(t *testing.T) {
-	found, w := undenied(t)
+	found, _ := undenied(t)
 	allowed := by(found, preflight.Allowed)
 	for _, p := range found {
 		if p.Bad() {
@@ -52,7 +52,7 @@ func TestNothingIsMissing(t *testing.T) {
 	}
 	for permission, calls := range needs() {
 		if !slices.ContainsFunc(slices.Collect(maps.Keys(allowed)), func(k key) bool { return k.permission == permission }) {
-			t.Errorf("%s is allowed in no account", permission)
+			t.Errorf("%s is allowed in no account: where the recordings answer it, preflight does not get there", permission)
 		}
 		for _, account := range []string{management, "444455556666"} {
 			// In the other account the organisation is not asked of itself.
@@ -69,9 +69,6 @@ func TestNothingIsMissing(t *testing.T) {
 	})
 	if p := found[trail]; p.Result != preflight.NotTried || p.Code != "TrailNotFoundException" {
 		t.Errorf("a trail that does not answer: %+v", p)
-	}
-	if len(w.made) == 0 || w.Calls() > 300 {
-		t.Errorf("%d calls; a whole collection makes about 700", w.Calls())
 	}
 }
 
@@ -93,11 +90,12 @@ func TestFewCalls(t *testing.T) {
 		// The report is not ready at once.
 		{"iam:GenerateCredentialReport", management, "us-east-1"}: 2,
 	}
-	details := map[made]int{}
+	details, all := map[made]int{}, 0
 	for m, n := range w.made {
+		all += n
 		want := max(1, searched[m])
 		if n != want {
-			t.Errorf("%s in %s %s: %d calls, want %d", m.operation, m.account, m.region, n, want)
+			t.Errorf("%s in %s %s: %d calls, want %d; where the recordings give reason for a search, say so here", m.operation, m.account, m.region, n, want)
 		}
 		delete(searched, m)
 		detail, known := true, false
@@ -118,6 +116,9 @@ func TestFewCalls(t *testing.T) {
 		if n > 1 && m.operation != "organizations:ListDelegatedAdministrators" && m.operation != "iam:GenerateCredentialReport" {
 			t.Errorf("%s in %s: %d calls in all regions together", m.operation, m.account, n)
 		}
+	}
+	if w.Calls() != all {
+		t.Errorf("it counts %d calls and made %d", w.Calls(), all)
 	}
 	for m := range searched {
 		t.Errorf("%s in %s %s: no call", m.operation, m.account, m.region)

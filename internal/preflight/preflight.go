@@ -123,6 +123,7 @@ func (s *scope) try(ctx context.Context, o *Options, w Work) error {
 	})
 	defer recorder.Abort()
 	base := w.Through(recorder.Transport)
+	s.share(w.Collectors)
 	rest := slices.Clone(w.Collectors)
 	if opened, shut := s.entered(); len(rest) > 0 && !opened && !shut {
 		// One that is not regional rests on nothing but the way into the scope.
@@ -161,10 +162,7 @@ func (s *scope) run(ctx context.Context, o *Options, w Work, base http.RoundTrip
 	}
 	err := collectSafely(ctx, c, collectors.Input{
 		Scope: s.Scope, Captured: p, InFlight: max(1, o.InFlight),
-		Wait: func(ctx context.Context, d time.Duration) error {
-			p.askAgain()
-			return o.Wait(ctx, d)
-		},
+		Wait: o.Wait,
 	}, &emit{scope: s, spec: spec, also: o.Also(stream)})
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

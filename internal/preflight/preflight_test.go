@@ -39,6 +39,12 @@ type intercept = func(req *http.Request, l capture.Labels, account string) (*htt
 // newWorld gives the collectors that are picked over the recorded estate.
 func newWorld(t *testing.T, o preflight.Options, pick func(collectors.Spec) bool, in intercept) *world {
 	t.Helper()
+	return newWorldIn(t, []string{"eu-west-1", "us-east-1"}, o, pick, in)
+}
+
+// newWorldIn is newWorld with the regions of the configuration; none: every one.
+func newWorldIn(t *testing.T, regions []string, o preflight.Options, pick func(collectors.Spec) bool, in intercept) *world {
+	t.Helper()
 	w := &world{made: map[made]int{}}
 	transport, err := recordings.NewTransport(aws.Describe, recordings.At)
 	if err != nil {
@@ -49,7 +55,7 @@ func newWorld(t *testing.T, o preflight.Options, pick func(collectors.Spec) bool
 		accounts = append(accounts, aws.Account{ID: id})
 	}
 	estate, err := aws.New(t.Context(), aws.Settings{
-		Accounts: accounts, Regions: []string{"eu-west-1", "us-east-1"},
+		Accounts: accounts, Regions: regions,
 		Credentials: func(account string) sdk.CredentialsProvider {
 			return credentials.NewStaticCredentialsProvider(account, "test", "")
 		},

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/tallystick/tallystick/collectors"
@@ -46,9 +45,6 @@ type probe struct {
 	describe func(*http.Request) capture.Labels
 	base     http.RoundTripper // within the limits; bodies are kept
 	whole    func(collectors.Call) bool
-
-	mu   sync.Mutex
-	mine []string // guarded by mu; requests of this task that may be made again after a wait
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -71,7 +67,8 @@ func (p *probe) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("wait for the same call to end: %w", context.Cause(ctx))
 	}
 	if labels.Attempt <= 1 {
-		if a := p.scope.answer(key); a != nil {
+		// A task that asks the same again hopes for another answer.
+		if a := p.scope.answer(key); a != nil && a.to != p {
 			return a.give(req), nil
 		}
 		if !p.may(ctx, at, call) {
@@ -90,13 +87,8 @@ func (p *probe) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	p.scope.end(at, key, a.outcome(call))
-	a.shared = call.Kind == ""
-	p.scope.remember(key, a)
-	if !a.shared {
-		p.mu.Lock()
-		p.mine = append(p.mine, key)
-		p.mu.Unlock()
-	}
+	a.to, a.root = p, call.Kind == ""
+	p.scope.remember(key, a, call)
 	return a.give(req), nil
 }
 
@@ -141,15 +133,6 @@ func (p *probe) searching(ctx context.Context, call collectors.Call) bool {
 	}
 }
 
-// askAgain makes the provider be asked again what it has answered to this
-// task: after a wait the answer may be another.
-func (p *probe) askAgain() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.scope.drop(p.mine)
-	p.mine = nil
-}
-
 // again gives what identifies a request, and the request with a body that can
 // be read.
 func again(req *http.Request, labels capture.Labels) (key string, out *http.Request, err error) {
@@ -174,9 +157,10 @@ func again(req *http.Request, labels capture.Labels) (key string, out *http.Requ
 
 // answer is what the provider answered, to be given again.
 type answer struct {
-	resp   *http.Response // without its body
-	body   []byte
-	shared bool // every collector begins with this call
+	resp *http.Response // without its body
+	body []byte
+	to   *probe // the task that asked
+	root bool   // of a call on which everything rests
 }
 
 func keep(resp *http.Response) (*answer, error) {

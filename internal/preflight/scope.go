@@ -1,10 +1,8 @@
 package preflight
 
 import (
-	"errors"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/tallystick/tallystick/collectors"
@@ -50,6 +48,7 @@ type scope struct {
 	attempted map[string]bool    // operations, anywhere in the scope
 	inside    bool               // some call was made for what the scope holds
 	changed   chan struct{}      // closed when another operation is attempted
+	askers    map[string]int     // how many collectors make a call, by operation
 	answers   map[string]*answer // by request
 	n         int                // calls that were made, with every attempt
 	faults    []Permission
@@ -140,26 +139,33 @@ func (s *scope) answer(key string) *answer {
 	return s.answers[key]
 }
 
-func (s *scope) remember(key string, a *answer) {
+// share says which collectors are about to run: what several of them ask is
+// asked once.
+func (s *scope) share(all []collectors.Collector) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.answers[key] = a
-}
-
-// drop lets go of the answers to some requests.
-func (s *scope) drop(keys []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, key := range keys {
-		delete(s.answers, key)
+	s.askers = make(map[string]int)
+	for _, c := range all {
+		for _, call := range c.Spec().Calls {
+			s.askers[call.Operation]++
+		}
 	}
 }
 
-// forget lets go of every answer that only what was running needed.
+// remember keeps an answer that another collector may ask for.
+func (s *scope) remember(key string, a *answer, call collectors.Call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a.root || s.askers[call.Operation] > 1 {
+		s.answers[key] = a
+	}
+}
+
+// forget lets go of the answers that only what was running needed.
 func (s *scope) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	maps.DeleteFunc(s.answers, func(_ string, a *answer) bool { return !a.shared })
+	maps.DeleteFunc(s.answers, func(_ string, a *answer) bool { return !a.root })
 }
 
 func (s *scope) add(spec collectors.Spec) {
@@ -191,83 +197,4 @@ func (s *scope) fault(spec collectors.Spec, err error) {
 		Operations: []string{}, Scope: s.Scope, Result: Failed, Class: evidence.Internal,
 		Message: err.Error(), Collectors: []string{spec.Name},
 	})
-}
-
-// emit looks at what a collector could not read.
-type emit struct {
-	scope *scope
-	spec  collectors.Spec
-	also  collectors.Emit // may be nil
-}
-
-// Principal implements collectors.Emit.
-func (e *emit) Principal(name string) {
-	if e.also != nil {
-		e.also.Principal(name)
-	}
-}
-
-// Regions implements collectors.Emit.
-func (e *emit) Regions(looked, leftOut []string) {
-	e.scope.mu.Lock()
-	e.scope.regions = looked // the same for every collector
-	e.scope.mu.Unlock()
-	if e.also != nil {
-		e.also.Regions(looked, leftOut)
-	}
-}
-
-// Listed implements collectors.Emit.
-func (e *emit) Listed(kind, region string) {
-	if e.also != nil {
-		e.also.Listed(kind, region)
-	}
-}
-
-// Observe implements collectors.Emit.
-func (e *emit) Observe(o evidence.Observation) error {
-	if e.also != nil {
-		return e.also.Observe(o)
-	}
-	return nil
-}
-
-// Vanished implements collectors.Emit.
-func (e *emit) Vanished(kind, region, id string) {
-	if e.also != nil {
-		e.also.Vanished(kind, region, id)
-	}
-}
-
-// Gap implements collectors.Emit.
-func (e *emit) Gap(g evidence.Gap) {
-	if e.also != nil {
-		e.also.Gap(g)
-	}
-	if g.Message == (enough{}).Error() {
-		return
-	}
-	call, declared := e.spec.Call(g.Operation)
-	if !declared && !strings.Contains(g.Operation, ":") {
-		e.scope.fault(e.spec, errors.New(g.Message)) // of no call
-		return
-	}
-	if !declared {
-		// Of another's: the role could not be assumed, for example.
-		call = collectors.Call{Operation: g.Operation, Permission: g.Permission}
-	}
-	where := placeOf(e.spec, call, g.Region)
-	if call.Kind == "" {
-		where.region = g.Region // what was asked for all regions failed for one
-	}
-	s := e.scope
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := s.find(where, call)
-	if c.gap == nil || c.gap.Class != evidence.Denied && g.Class == evidence.Denied {
-		c.gap = &g
-	}
-	if !slices.Contains(c.by, e.spec.Name) {
-		c.by = append(c.by, e.spec.Name)
-	}
 }
