@@ -46,6 +46,7 @@ func TestEndToEnd(t *testing.T) {
 		t.Run("estate", w.estate)
 		t.Run("daemon", w.daemon)
 		t.Run("denied", w.denied)
+		t.Run("preflight", w.preflight)
 		t.Run("throttled", w.throttled)
 		t.Run("unreachable", w.unreachable)
 		t.Run("wrong account", w.wrongAccount)

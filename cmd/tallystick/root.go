@@ -29,7 +29,7 @@ Exit codes: 0 done · 1 usage or configuration · 2 verification failed ·
 		return fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath())
 	})
 	root.AddCommand(
-		newDemo(), newInit(), newRun(), newCollect(), newResults(), newStatus(), newExport(),
+		newDemo(), newInit(), newPreflight(), newRun(), newCollect(), newResults(), newStatus(), newExport(),
 		newVerify(), newReplay(), newReassess(), newSample(), newCatalog(), newPermissions(), newConfig(), newVersion(),
 	)
 	return root
