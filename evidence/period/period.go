@@ -327,10 +327,19 @@ type Report struct {
 	Unknowns   []Unknown         // sorted likewise
 	Samples    []DrawnSample     // in order of their records
 	Judgements []Judgement       // sorted by control, check, scope
+	LeftOut    []LeftOut         // sorted by provider, account, from
 	Changes    map[string]int    // how many of each What; the changes themselves go to Options.Changed
 
 	Catalogue evidence.Digest  // the newest of the window
 	Binaries  []evidence.Agent // that wrote records of the window, in order of appearance
+}
+
+// LeftOut is a span of the window in which an account that the organisation
+// lists was not looked at, for one reason. To is exclusive.
+type LeftOut struct {
+	evidence.NotCollected
+	From, To time.Time
+	Record   uint64 // of the Configuration that put it in force
 }
 
 // DrawnSample is the record of a sample.

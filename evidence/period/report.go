@@ -34,6 +34,7 @@ func (f *Fold) Report(end time.Time) (*Report, error) {
 	c.unsupplied()
 	r.Streams, r.Holes = c.sorted()
 	r.Deviations, r.Unknowns = f.tracker.finish(end)
+	r.LeftOut = f.leftOut(end)
 	for _, j := range f.judgements {
 		if !f.w.AsOf || f.judges(j) {
 			r.Judgements = append(r.Judgements, *j)

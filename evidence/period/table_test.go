@@ -56,6 +56,10 @@ func TestTables(t *testing.T) {
 	if len(r.Samples) != 1 {
 		t.Error("there is no sample")
 	}
+	r.LeftOut = []LeftOut{{
+		NotCollected: evidence.NotCollected{Scope: evidence.Scope{Provider: "aws", Account: "1"}, Name: "=sandbox", Excluded: true, Reason: "-", Approver: "@sam"},
+		From:         at("2026-07-02"), To: at("2026-07-03"), Record: 7,
+	}}
 	digits, names := regexp.MustCompile(`^[0-9]*$`), map[string]bool{}
 	tables := Tables(r, Sources{Payloads: w.store, Changes: func() iter.Seq2[Change, error] {
 		return func(yield func(Change, error) bool) {

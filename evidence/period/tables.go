@@ -23,7 +23,7 @@ type Sources struct {
 // them. The same report gives the same rows.
 func Tables(r *Report, src Sources) []Table {
 	tables := []Table{
-		r.index(), r.matrix(), r.scope(), r.coverage(), r.coverageByStream(), r.gaps(),
+		r.index(), r.matrix(), r.scope(), r.leftOut(), r.coverage(), r.coverageByStream(), r.gaps(),
 		r.deviations(), r.unknowns(), changes(src), r.samples(), r.populationSizes(),
 	}
 	for _, c := range r.Controls {
@@ -97,6 +97,7 @@ func (r *Report) index() Table {
 		out = append(out, []string{strconv.Itoa(len(out) + 1), control, item, "tables/" + table + ".csv"})
 	}
 	add("", "What was in scope, and what was not", "scope")
+	add("", "Accounts of the organisation that were not looked at, why, and who approved that", "left-out")
 	add("", "Controls with their criteria, checks, coverage and results", "controls")
 	add("", "Every occurrence of every control, by day", "coverage")
 	add("", "Evidence that is missing, and why", "gaps")
@@ -158,6 +159,22 @@ func (r *Report) scope() Table {
 		Name: "scope", Title: "Scope", About: "A row is a collector in an account: its schedule, and the newest task.",
 		Columns: slices.Concat(texts("provider", "account", "collector", "schedule"), kinds(Number, "tasks"), texts("regions", "regions_left_out", "newest_principal"),
 			kinds(Time, "newest_finished"), texts("newest_outcome"), kinds(Number, "newest_record")),
+		Rows: rows(out),
+	}
+}
+
+func (r *Report) leftOut() Table {
+	var out [][]string
+	for _, l := range r.LeftOut {
+		out = append(out, []string{
+			l.Provider, l.Account, l.Name, l.Why(), l.State, l.Reason, l.Approver, stamp(l.From), stamp(l.To), number(l.Record),
+		})
+	}
+	return Table{
+		Name: "left-out", Title: "Accounts left out",
+		About: "A row is a span in which an account that the organisation lists was not looked at, and who answers for that.",
+		Columns: slices.Concat(texts("provider", "account", "name", "why", "state", "reason", "approver"),
+			kinds(Time, "from", "to"), kinds(Number, "record")),
 		Rows: rows(out),
 	}
 }
