@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -190,11 +191,18 @@ func (t *task) listFailed(ctx context.Context, region, operation string, err err
 	return nil
 }
 
+// permission gives what a call needs. One that the collector does not declare
+// is made on its way, such as assuming a role, and is named after its operation;
+// what is no call of the provider's needs none.
 func permission(call collectors.Call, declared bool, operation string) string {
-	if declared {
+	switch {
+	case declared:
 		return call.Needs()
+	case strings.Contains(operation, ":"):
+		return operation
+	default:
+		return ""
 	}
-	return operation
 }
 
 // partitionOf gives "aws", "aws-us-gov" or "aws-cn" of an ARN.
