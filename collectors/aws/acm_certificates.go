@@ -37,24 +37,14 @@ func readCertificates(ctx context.Context, r *reader) error {
 		CertificateKeyPairOrigins: types.CertificateKeyPairOrigin("").Values(),
 		MaxItems:                  aws.Int32(1000),
 	})
-	err := readPages(ctx, r, pages, func(out *acm.ListCertificatesOutput, list page) error {
-		for i, c := range out.CertificateSummaryList {
-			if aws.ToString(c.CertificateArn) == "" {
-				return unidentified("acm:ListCertificates", "CertificateSummaryList", i)
-			}
-			o := r.resource("aws.acm.certificate", *c.CertificateArn, list, list.item("CertificateSummaryList", i))
-			if err := r.each(ctx, func() error {
-				detail, err := client.DescribeCertificate(ctx, &acm.DescribeCertificateInput{CertificateArn: c.CertificateArn})
-				o.setMember("acm:DescribeCertificate", "Certificate", detail, err)
-				return o.emit(ctx)
-			}); err != nil {
-				return err
-			}
+	return readDetailed(ctx, r, "acm:ListCertificates", pages, "CertificateSummaryList", func(out *acm.ListCertificatesOutput) (ids []string) {
+		for _, c := range out.CertificateSummaryList {
+			ids = append(ids, aws.ToString(c.CertificateArn))
 		}
-		return nil
+		return ids
+	}, func(ctx context.Context, out *acm.ListCertificatesOutput, i int, o *resource) {
+		c := out.CertificateSummaryList[i]
+		detail, err := client.DescribeCertificate(ctx, &acm.DescribeCertificateInput{CertificateArn: c.CertificateArn})
+		o.setMember("acm:DescribeCertificate", "Certificate", detail, err)
 	})
-	if err == nil {
-		r.listed("aws.acm.certificate")
-	}
-	return err
 }

@@ -28,24 +28,14 @@ func readBackupPlans(ctx context.Context, r *reader) error {
 	const list = "backup:ListBackupPlans"
 	client := backup.NewFromConfig(r.config)
 	pages := backup.NewListBackupPlansPaginator(client, &backup.ListBackupPlansInput{MaxResults: aws.Int32(1000)})
-	err := readPages(ctx, r, pages, func(out *backup.ListBackupPlansOutput, p page) error {
-		for i, plan := range out.BackupPlansList {
-			if aws.ToString(plan.BackupPlanArn) == "" {
-				return unidentified(list, "BackupPlansList", i)
-			}
-			o := r.resource("aws.backup.plan", *plan.BackupPlanArn, p, p.item("BackupPlansList", i))
-			if err := r.each(ctx, func() error {
-				out, err := client.GetBackupPlan(ctx, &backup.GetBackupPlanInput{BackupPlanId: plan.BackupPlanId})
-				o.set("backup:GetBackupPlan", out, err)
-				return o.emit(ctx)
-			}); err != nil {
-				return err
-			}
+	return readDetailed(ctx, r, list, pages, "BackupPlansList", func(out *backup.ListBackupPlansOutput) (ids []string) {
+		for _, plan := range out.BackupPlansList {
+			ids = append(ids, aws.ToString(plan.BackupPlanArn))
 		}
-		return nil
+		return ids
+	}, func(ctx context.Context, out *backup.ListBackupPlansOutput, i int, o *resource) {
+		plan := out.BackupPlansList[i]
+		detail, err := client.GetBackupPlan(ctx, &backup.GetBackupPlanInput{BackupPlanId: plan.BackupPlanId})
+		o.set("backup:GetBackupPlan", detail, err)
 	})
-	if err == nil {
-		r.listed("aws.backup.plan")
-	}
-	return err
 }

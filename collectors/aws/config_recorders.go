@@ -43,25 +43,14 @@ func readRecorders(ctx context.Context, r *reader) error {
 	pages := configservice.NewListConfigurationRecordersPaginator(client, &configservice.ListConfigurationRecordersInput{
 		MaxResults: aws.Int32(20), // the most that the API allows
 	})
-	err := readPages(ctx, r, pages, func(out *configservice.ListConfigurationRecordersOutput, p page) error {
-		for i, recorder := range out.ConfigurationRecorderSummaries {
-			if aws.ToString(recorder.Arn) == "" {
-				return unidentified("config:ListConfigurationRecorders", "ConfigurationRecorderSummaries", i)
-			}
-			o := r.resource("aws.config.recorder", *recorder.Arn, p, p.item("ConfigurationRecorderSummaries", i))
-			if err := r.each(ctx, func() error {
-				readRecorder(ctx, client, o)
-				return o.emit(ctx)
-			}); err != nil {
-				return err
-			}
+	return readDetailed(ctx, r, "config:ListConfigurationRecorders", pages, "ConfigurationRecorderSummaries", func(out *configservice.ListConfigurationRecordersOutput) (ids []string) {
+		for _, recorder := range out.ConfigurationRecorderSummaries {
+			ids = append(ids, aws.ToString(recorder.Arn))
 		}
-		return nil
+		return ids
+	}, func(ctx context.Context, _ *configservice.ListConfigurationRecordersOutput, _ int, o *resource) {
+		readRecorder(ctx, client, o)
 	})
-	if err == nil {
-		r.listed("aws.config.recorder")
-	}
-	return err
 }
 
 func readRecorder(ctx context.Context, client *configservice.Client, o *resource) {

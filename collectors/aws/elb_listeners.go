@@ -63,19 +63,13 @@ func readListenersOf(ctx context.Context, r *reader, client *elb.Client, loadBal
 	const list = "elasticloadbalancing:DescribeListeners"
 	pages := elb.NewDescribeListenersPaginator(client, &elb.DescribeListenersInput{LoadBalancerArn: loadBalancer, PageSize: aws.Int32(elbPage)})
 	err := readPages(ctx, r, pages, func(out *elb.DescribeListenersOutput, p page) error {
-		for i, l := range out.Listeners {
-			if aws.ToString(l.ListenerArn) == "" {
-				return unidentified(list, "Listeners", i)
-			}
-			o := r.resource("aws.elb.listener", *l.ListenerArn, p, p.item("Listeners", i))
-			if err := r.each(ctx, func() error {
-				readListenerRules(ctx, client, o)
-				return o.emit(ctx)
-			}); err != nil {
-				return err
-			}
+		var ids []string
+		for _, l := range out.Listeners {
+			ids = append(ids, aws.ToString(l.ListenerArn))
 		}
-		return nil
+		return r.detailed(ctx, list, p, "Listeners", ids, func(ctx context.Context, _ int, o *resource) {
+			readListenerRules(ctx, client, o)
+		})
 	})
 	if call, _ := r.spec.Call(list); hasCode(err, call.Vanished) {
 		// Its listeners go with it. Source: API_DeleteLoadBalancer.
@@ -85,9 +79,5 @@ func readListenersOf(ctx context.Context, r *reader, client *elb.Client, loadBal
 }
 
 func readListenerRules(ctx context.Context, client *elb.Client, o *resource) {
-	pages := elb.NewDescribeRulesPaginator(client, &elb.DescribeRulesInput{ListenerArn: &o.id, PageSize: aws.Int32(elbPage)})
-	o.setPages("elasticloadbalancing:DescribeRules", "Rules", func() (any, bool, error) {
-		out, err := pages.NextPage(ctx)
-		return out, pages.HasMorePages(), err
-	})
+	setPager(ctx, o, "elasticloadbalancing:DescribeRules", "Rules", elb.NewDescribeRulesPaginator(client, &elb.DescribeRulesInput{ListenerArn: &o.id, PageSize: aws.Int32(elbPage)}))
 }

@@ -45,26 +45,16 @@ func readLoadBalancing(ctx context.Context, r *reader) error {
 func readLoadBalancers(ctx context.Context, r *reader) error {
 	client := elb.NewFromConfig(r.config)
 	pages := elb.NewDescribeLoadBalancersPaginator(client, &elb.DescribeLoadBalancersInput{PageSize: aws.Int32(elbPage)})
-	err := readPages(ctx, r, pages, func(out *elb.DescribeLoadBalancersOutput, list page) error {
-		for i, lb := range out.LoadBalancers {
-			if aws.ToString(lb.LoadBalancerArn) == "" {
-				return unidentified("elasticloadbalancing:DescribeLoadBalancers", "LoadBalancers", i)
-			}
-			o := r.resource("aws.elb.load_balancer", *lb.LoadBalancerArn, list, list.item("LoadBalancers", i))
-			if err := r.each(ctx, func() error {
-				attributes, err := client.DescribeLoadBalancerAttributes(ctx, &elb.DescribeLoadBalancerAttributesInput{LoadBalancerArn: lb.LoadBalancerArn})
-				o.setMember("elasticloadbalancing:DescribeLoadBalancerAttributes", "Attributes", attributes, err)
-				return o.emit(ctx)
-			}); err != nil {
-				return err
-			}
+	return readDetailed(ctx, r, "elasticloadbalancing:DescribeLoadBalancers", pages, "LoadBalancers", func(out *elb.DescribeLoadBalancersOutput) (ids []string) {
+		for _, lb := range out.LoadBalancers {
+			ids = append(ids, aws.ToString(lb.LoadBalancerArn))
 		}
-		return nil
+		return ids
+	}, func(ctx context.Context, out *elb.DescribeLoadBalancersOutput, i int, o *resource) {
+		lb := out.LoadBalancers[i]
+		attributes, err := client.DescribeLoadBalancerAttributes(ctx, &elb.DescribeLoadBalancerAttributesInput{LoadBalancerArn: lb.LoadBalancerArn})
+		o.setMember("elasticloadbalancing:DescribeLoadBalancerAttributes", "Attributes", attributes, err)
 	})
-	if err == nil {
-		r.listed("aws.elb.load_balancer")
-	}
-	return err
 }
 
 // readSSLPolicies reads the policies for every type of load balancer. They are

@@ -41,25 +41,15 @@ func readRules(ctx context.Context, r *reader) error {
 		return err
 	}
 	client := eventbridge.NewFromConfig(r.config)
-	err := readPages(ctx, r, &rulePages{client: client}, func(out *eventbridge.ListRulesOutput, p page) error {
-		for i, rule := range out.Rules {
-			if aws.ToString(rule.Arn) == "" {
-				return unidentified("events:ListRules", "Rules", i)
-			}
-			o := r.resource("aws.events.rule", *rule.Arn, p, p.item("Rules", i))
-			if err := r.each(ctx, func() error {
-				readTargets(ctx, client, rule.Name, o)
-				return o.emit(ctx)
-			}); err != nil {
-				return err
-			}
+	return readDetailed(ctx, r, "events:ListRules", &rulePages{client: client}, "Rules", func(out *eventbridge.ListRulesOutput) (ids []string) {
+		for _, rule := range out.Rules {
+			ids = append(ids, aws.ToString(rule.Arn))
 		}
-		return nil
+		return ids
+	}, func(ctx context.Context, out *eventbridge.ListRulesOutput, i int, o *resource) {
+		rule := out.Rules[i]
+		readTargets(ctx, client, rule.Name, o)
 	})
-	if err == nil {
-		r.listed("aws.events.rule")
-	}
-	return err
 }
 
 func readTargets(ctx context.Context, client *eventbridge.Client, rule *string, o *resource) {

@@ -32,33 +32,19 @@ func iamUsers(e *Estate) *collector {
 func readUsers(ctx context.Context, r *reader) error {
 	client := iam.NewFromConfig(r.config)
 	pages := iam.NewListUsersPaginator(client, &iam.ListUsersInput{MaxItems: aws.Int32(1000)})
-	err := readPages(ctx, r, pages, func(out *iam.ListUsersOutput, list page) error {
-		for i, u := range out.Users {
-			if aws.ToString(u.Arn) == "" {
-				return unidentified("iam:ListUsers", "Users", i)
-			}
-			o := r.resource("aws.iam.user", *u.Arn, list, list.item("Users", i))
-			if err := r.each(ctx, func() error {
-				readUser(ctx, client, u.UserName, o)
-				return o.emit(ctx)
-			}); err != nil {
-				return err
-			}
+	return readDetailed(ctx, r, "iam:ListUsers", pages, "Users", func(out *iam.ListUsersOutput) (ids []string) {
+		for _, u := range out.Users {
+			ids = append(ids, aws.ToString(u.Arn))
 		}
-		return nil
+		return ids
+	}, func(ctx context.Context, out *iam.ListUsersOutput, i int, o *resource) {
+		u := out.Users[i]
+		readUser(ctx, client, u.UserName, o)
 	})
-	if err == nil {
-		r.listed("aws.iam.user")
-	}
-	return err
 }
 
 func readUser(ctx context.Context, client *iam.Client, name *string, o *resource) {
 	profile, err := client.GetLoginProfile(ctx, &iam.GetLoginProfileInput{UserName: name})
 	o.setMember("iam:GetLoginProfile", "LoginProfile", profile, err)
-	devices := iam.NewListMFADevicesPaginator(client, &iam.ListMFADevicesInput{UserName: name})
-	o.setPages("iam:ListMFADevices", "MFADevices", func() (any, bool, error) {
-		out, err := devices.NextPage(ctx)
-		return out, devices.HasMorePages(), err
-	})
+	setPager(ctx, o, "iam:ListMFADevices", "MFADevices", iam.NewListMFADevicesPaginator(client, &iam.ListMFADevicesInput{UserName: name}))
 }

@@ -34,30 +34,19 @@ func readStoreGroups(ctx context.Context, r *reader) error {
 	return readOwned(ctx, r, "aws.identitystore.group", func(ctx context.Context, r *reader, in types.InstanceMetadata) error {
 		pages := identitystore.NewListGroupsPaginator(client, &identitystore.ListGroupsInput{IdentityStoreId: in.IdentityStoreId, MaxResults: aws.Int32(100)})
 		return readPages(ctx, r, pages, func(out *identitystore.ListGroupsOutput, list page) error {
-			for i, g := range out.Groups {
-				id := r.storeARN("group", g.GroupId)
-				if id == "" {
-					return unidentified("identitystore:ListGroups", "Groups", i)
-				}
-				o := r.resource("aws.identitystore.group", id, list, list.item("Groups", i))
-				if err := r.each(ctx, func() error {
-					readMemberships(ctx, client, in.IdentityStoreId, g.GroupId, o)
-					return o.emit(ctx)
-				}); err != nil {
-					return err
-				}
+			var ids []string
+			for _, g := range out.Groups {
+				ids = append(ids, r.storeARN("group", g.GroupId))
 			}
-			return nil
+			return r.detailed(ctx, "identitystore:ListGroups", list, "Groups", ids, func(ctx context.Context, i int, o *resource) {
+				readMemberships(ctx, client, in.IdentityStoreId, out.Groups[i].GroupId, o)
+			})
 		})
 	})
 }
 
 func readMemberships(ctx context.Context, client *identitystore.Client, store, group *string, o *resource) {
-	members := identitystore.NewListGroupMembershipsPaginator(client, &identitystore.ListGroupMembershipsInput{
+	setPager(ctx, o, "identitystore:ListGroupMemberships", "GroupMemberships", identitystore.NewListGroupMembershipsPaginator(client, &identitystore.ListGroupMembershipsInput{
 		IdentityStoreId: store, GroupId: group, MaxResults: aws.Int32(100),
-	})
-	o.setPages("identitystore:ListGroupMemberships", "GroupMemberships", func() (any, bool, error) {
-		out, err := members.NextPage(ctx)
-		return out, members.HasMorePages(), err
-	})
+	}))
 }

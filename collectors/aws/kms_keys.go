@@ -36,25 +36,15 @@ func kmsKeys(e *Estate) *collector {
 func readKeys(ctx context.Context, r *reader) error {
 	client := kms.NewFromConfig(r.config)
 	pages := kms.NewListKeysPaginator(client, &kms.ListKeysInput{Limit: aws.Int32(1000)})
-	err := readPages(ctx, r, pages, func(out *kms.ListKeysOutput, list page) error {
-		for i, k := range out.Keys {
-			if aws.ToString(k.KeyArn) == "" {
-				return unidentified("kms:ListKeys", "Keys", i)
-			}
-			o := r.resource("aws.kms.key", *k.KeyArn, list, list.item("Keys", i))
-			if err := r.each(ctx, func() error {
-				readKey(ctx, client, k.KeyArn, o)
-				return o.emit(ctx)
-			}); err != nil {
-				return err
-			}
+	return readDetailed(ctx, r, "kms:ListKeys", pages, "Keys", func(out *kms.ListKeysOutput) (ids []string) {
+		for _, k := range out.Keys {
+			ids = append(ids, aws.ToString(k.KeyArn))
 		}
-		return nil
+		return ids
+	}, func(ctx context.Context, out *kms.ListKeysOutput, i int, o *resource) {
+		k := out.Keys[i]
+		readKey(ctx, client, k.KeyArn, o)
 	})
-	if err == nil {
-		r.listed("aws.kms.key")
-	}
-	return err
 }
 
 func readKey(ctx context.Context, client *kms.Client, arn *string, o *resource) {

@@ -80,6 +80,50 @@ func (r *reader) members(ctx context.Context, operation string, p page, field st
 	return nil
 }
 
+// readDetailed is readMembers for a list whose members need calls of their own:
+// detail makes them for member i of the page and sets what they answer. It runs
+// for many members at a time.
+func readDetailed[O, F any](ctx context.Context, r *reader, operation string, pages pager[O, F], field string, ids func(*O) []string, detail func(ctx context.Context, out *O, i int, o *resource)) error {
+	call, _ := r.spec.Call(operation)
+	err := readPages(ctx, r, pages, func(out *O, p page) error {
+		return r.detailed(ctx, operation, p, field, ids(out), func(ctx context.Context, i int, o *resource) { detail(ctx, out, i, o) })
+	})
+	if err == nil {
+		r.listed(call.Kind)
+	}
+	return err
+}
+
+// detailed is members for those that need calls of their own.
+func (r *reader) detailed(ctx context.Context, operation string, p page, field string, ids []string, detail func(ctx context.Context, i int, o *resource)) error {
+	call, _ := r.spec.Call(operation)
+	if call.Kind == "" {
+		return errRunner{fmt.Errorf("collector %s reads the list of %s without declaring the call and its kind", r.spec.Name, operation)}
+	}
+	for i, id := range ids {
+		if id == "" {
+			return unidentified(operation, field, i)
+		}
+		o := r.resource(call.Kind, id, p, p.item(field, i))
+		if err := r.each(ctx, func() error {
+			detail(ctx, i, o)
+			return o.emit(ctx)
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setPager puts a list that a paginator of the SDK reads into a field, as
+// setPages does.
+func setPager[O, F any](ctx context.Context, o *resource, operation, member string, pages pager[O, F]) {
+	o.setPages(operation, member, func() (any, bool, error) {
+		out, err := pages.NextPage(ctx)
+		return out, pages.HasMorePages(), err
+	})
+}
+
 // apart reads one list of several. When it fails, the gap is for that list
 // alone, the result is false, and the others go on. An error ends the task.
 func (r *reader) apart(ctx context.Context, read func(context.Context, *reader) error) (whole bool, err error) {

@@ -86,12 +86,9 @@ func readOrganizationItself(ctx context.Context, r *reader, client *organization
 	p := r.page(out)
 	body, _ := p.fields["Organization"].(map[string]any)
 	o := r.resource("aws.organizations.organization", *out.Organization.Arn, p, body)
-	services := organizations.NewListAWSServiceAccessForOrganizationPaginator(client,
-		&organizations.ListAWSServiceAccessForOrganizationInput{MaxResults: aws.Int32(organizationsPage)})
-	o.setPages("organizations:ListAWSServiceAccessForOrganization", "EnabledServicePrincipals", func() (any, bool, error) {
-		out, err := services.NextPage(ctx)
-		return out, services.HasMorePages(), err
-	})
+	setPager(ctx, o, "organizations:ListAWSServiceAccessForOrganization", "EnabledServicePrincipals",
+		organizations.NewListAWSServiceAccessForOrganizationPaginator(client,
+			&organizations.ListAWSServiceAccessForOrganizationInput{MaxResults: aws.Int32(organizationsPage)}))
 	if err := o.emit(ctx); err != nil {
 		return err
 	}
@@ -101,55 +98,28 @@ func readOrganizationItself(ctx context.Context, r *reader, client *organization
 
 func readOrganizationAccounts(ctx context.Context, r *reader, client *organizations.Client) error {
 	pages := organizations.NewListAccountsPaginator(client, &organizations.ListAccountsInput{MaxResults: aws.Int32(organizationsPage)})
-	err := readPages(ctx, r, pages, func(out *organizations.ListAccountsOutput, list page) error {
-		for i, a := range out.Accounts {
-			if aws.ToString(a.Arn) == "" {
-				return unidentified("organizations:ListAccounts", "Accounts", i)
-			}
-			o := r.resource("aws.organizations.account", *a.Arn, list, list.item("Accounts", i))
-			if err := r.each(ctx, func() error {
-				tags := organizations.NewListTagsForResourcePaginator(client, &organizations.ListTagsForResourceInput{ResourceId: a.Id})
-				o.setPages("organizations:ListTagsForResource", "Tags", func() (any, bool, error) {
-					out, err := tags.NextPage(ctx)
-					return out, tags.HasMorePages(), err
-				})
-				return o.emit(ctx)
-			}); err != nil {
-				return err
-			}
+	return readDetailed(ctx, r, "organizations:ListAccounts", pages, "Accounts", func(out *organizations.ListAccountsOutput) (ids []string) {
+		for _, a := range out.Accounts {
+			ids = append(ids, aws.ToString(a.Arn))
 		}
-		return nil
+		return ids
+	}, func(ctx context.Context, out *organizations.ListAccountsOutput, i int, o *resource) {
+		setPager(ctx, o, "organizations:ListTagsForResource", "Tags",
+			organizations.NewListTagsForResourcePaginator(client, &organizations.ListTagsForResourceInput{ResourceId: out.Accounts[i].Id}))
 	})
-	if err == nil {
-		r.listed("aws.organizations.account")
-	}
-	return err
 }
 
 func readDelegatedAdministrators(ctx context.Context, r *reader, client *organizations.Client) error {
 	pages := organizations.NewListDelegatedAdministratorsPaginator(client, &organizations.ListDelegatedAdministratorsInput{MaxResults: aws.Int32(organizationsPage)})
-	err := readPages(ctx, r, pages, func(out *organizations.ListDelegatedAdministratorsOutput, list page) error {
-		for i, a := range out.DelegatedAdministrators {
-			if aws.ToString(a.Arn) == "" {
-				return unidentified("organizations:ListDelegatedAdministrators", "DelegatedAdministrators", i)
-			}
-			o := r.resource("aws.organizations.delegated_administrator", *a.Arn, list, list.item("DelegatedAdministrators", i))
-			if err := r.each(ctx, func() error {
-				services := organizations.NewListDelegatedServicesForAccountPaginator(client,
-					&organizations.ListDelegatedServicesForAccountInput{AccountId: a.Id, MaxResults: aws.Int32(organizationsPage)})
-				o.setPages("organizations:ListDelegatedServicesForAccount", "DelegatedServices", func() (any, bool, error) {
-					out, err := services.NextPage(ctx)
-					return out, services.HasMorePages(), err
-				})
-				return o.emit(ctx)
-			}); err != nil {
-				return err
-			}
+	return readDetailed(ctx, r, "organizations:ListDelegatedAdministrators", pages, "DelegatedAdministrators", func(out *organizations.ListDelegatedAdministratorsOutput) (ids []string) {
+		for _, a := range out.DelegatedAdministrators {
+			ids = append(ids, aws.ToString(a.Arn))
 		}
-		return nil
+		return ids
+	}, func(ctx context.Context, out *organizations.ListDelegatedAdministratorsOutput, i int, o *resource) {
+		setPager(ctx, o, "organizations:ListDelegatedServicesForAccount", "DelegatedServices",
+			organizations.NewListDelegatedServicesForAccountPaginator(client, &organizations.ListDelegatedServicesForAccountInput{
+				AccountId: out.DelegatedAdministrators[i].Id, MaxResults: aws.Int32(organizationsPage),
+			}))
 	})
-	if err == nil {
-		r.listed("aws.organizations.delegated_administrator")
-	}
-	return err
 }

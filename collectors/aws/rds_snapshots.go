@@ -91,30 +91,17 @@ func readDBSnapshot(ctx context.Context, client *rds.Client, s types.DBSnapshot,
 func readDBClusterSnapshots(ctx context.Context, r *reader) error {
 	client := rds.NewFromConfig(r.config)
 	pages := rds.NewDescribeDBClusterSnapshotsPaginator(client, &rds.DescribeDBClusterSnapshotsInput{MaxRecords: aws.Int32(100)})
-	err := readPages(ctx, r, pages, func(out *rds.DescribeDBClusterSnapshotsOutput, p page) error {
-		for i, s := range out.DBClusterSnapshots {
-			if aws.ToString(s.DBClusterSnapshotArn) == "" {
-				return unidentified("rds:DescribeDBClusterSnapshots", "DBClusterSnapshots", i)
-			}
-			o := r.resource("aws.rds.cluster_snapshot", *s.DBClusterSnapshotArn, p, p.item("DBClusterSnapshots", i))
-			if err := r.each(ctx, func() error { return readDBClusterSnapshot(ctx, client, s, o) }); err != nil {
-				return err
-			}
+	return readDetailed(ctx, r, "rds:DescribeDBClusterSnapshots", pages, "DBClusterSnapshots", func(out *rds.DescribeDBClusterSnapshotsOutput) (ids []string) {
+		for _, s := range out.DBClusterSnapshots {
+			ids = append(ids, aws.ToString(s.DBClusterSnapshotArn))
 		}
-		return nil
+		return ids
+	}, func(ctx context.Context, out *rds.DescribeDBClusterSnapshotsOutput, i int, o *resource) {
+		if s := out.DBClusterSnapshots[i]; aws.ToString(s.SnapshotType) == manualSnapshot {
+			shared, err := client.DescribeDBClusterSnapshotAttributes(ctx, &rds.DescribeDBClusterSnapshotAttributesInput{DBClusterSnapshotIdentifier: s.DBClusterSnapshotIdentifier})
+			o.setMember("rds:DescribeDBClusterSnapshotAttributes", "DBClusterSnapshotAttributesResult", shared, err)
+		}
 	})
-	if err == nil {
-		r.listed("aws.rds.cluster_snapshot")
-	}
-	return err
-}
-
-func readDBClusterSnapshot(ctx context.Context, client *rds.Client, s types.DBClusterSnapshot, o *resource) error {
-	if aws.ToString(s.SnapshotType) == manualSnapshot {
-		shared, err := client.DescribeDBClusterSnapshotAttributes(ctx, &rds.DescribeDBClusterSnapshotAttributesInput{DBClusterSnapshotIdentifier: s.DBClusterSnapshotIdentifier})
-		o.setMember("rds:DescribeDBClusterSnapshotAttributes", "DBClusterSnapshotAttributesResult", shared, err)
-	}
-	return o.emit(ctx)
 }
 
 // readAutomatedBackups reads those of current instances, and those of deleted

@@ -48,26 +48,19 @@ func readBuckets(ctx context.Context, r *reader) error {
 	client := s3.NewFromConfig(r.config, func(o *s3.Options) { o.UsePathStyle = r.pathStyle })
 	// A page size is what makes S3 name each bucket's region in the list.
 	pages := s3.NewListBucketsPaginator(client, &s3.ListBucketsInput{MaxBuckets: aws.Int32(1000)})
-	err := readPages(ctx, r, pages, func(out *s3.ListBucketsOutput, list page) error {
-		for i, b := range out.Buckets {
-			if aws.ToString(b.Name) == "" {
-				return unidentified("s3:ListBuckets", "Buckets", i)
+	return readDetailed(ctx, r, "s3:ListBuckets", pages, "Buckets", func(out *s3.ListBucketsOutput) (ids []string) {
+		for _, b := range out.Buckets {
+			id := ""
+			if name := aws.ToString(b.Name); name != "" {
+				id = "arn:" + r.partition + ":s3:::" + name
 			}
-			o := r.resource("aws.s3.bucket", "arn:"+r.partition+":s3:::"+*b.Name, list, list.item("Buckets", i))
-			o.region = aws.ToString(b.BucketRegion)
-			if err := r.each(ctx, func() error {
-				readBucket(ctx, client, b.Name, o)
-				return o.emit(ctx)
-			}); err != nil {
-				return err
-			}
+			ids = append(ids, id)
 		}
-		return nil
+		return ids
+	}, func(ctx context.Context, out *s3.ListBucketsOutput, i int, o *resource) {
+		o.region = aws.ToString(out.Buckets[i].BucketRegion)
+		readBucket(ctx, client, out.Buckets[i].Name, o)
 	})
-	if err == nil {
-		r.listed("aws.s3.bucket")
-	}
-	return err
 }
 
 func readBucket(ctx context.Context, client *s3.Client, name *string, o *resource) {

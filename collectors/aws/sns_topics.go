@@ -30,31 +30,16 @@ func snsTopics(e *Estate) *collector {
 func readTopics(ctx context.Context, r *reader) error {
 	client := sns.NewFromConfig(r.config)
 	pages := sns.NewListTopicsPaginator(client, &sns.ListTopicsInput{})
-	err := readPages(ctx, r, pages, func(out *sns.ListTopicsOutput, p page) error {
-		for i, topic := range out.Topics {
-			if aws.ToString(topic.TopicArn) == "" {
-				return unidentified("sns:ListTopics", "Topics", i)
-			}
-			o := r.resource("aws.sns.topic", *topic.TopicArn, p, p.item("Topics", i))
-			if err := r.each(ctx, func() error {
-				readSubscriptions(ctx, client, o)
-				return o.emit(ctx)
-			}); err != nil {
-				return err
-			}
+	return readDetailed(ctx, r, "sns:ListTopics", pages, "Topics", func(out *sns.ListTopicsOutput) (ids []string) {
+		for _, topic := range out.Topics {
+			ids = append(ids, aws.ToString(topic.TopicArn))
 		}
-		return nil
+		return ids
+	}, func(ctx context.Context, _ *sns.ListTopicsOutput, _ int, o *resource) {
+		readSubscriptions(ctx, client, o)
 	})
-	if err == nil {
-		r.listed("aws.sns.topic")
-	}
-	return err
 }
 
 func readSubscriptions(ctx context.Context, client *sns.Client, o *resource) {
-	pages := sns.NewListSubscriptionsByTopicPaginator(client, &sns.ListSubscriptionsByTopicInput{TopicArn: &o.id})
-	o.setPages("sns:ListSubscriptionsByTopic", "Subscriptions", func() (any, bool, error) {
-		out, err := pages.NextPage(ctx)
-		return out, pages.HasMorePages(), err
-	})
+	setPager(ctx, o, "sns:ListSubscriptionsByTopic", "Subscriptions", sns.NewListSubscriptionsByTopicPaginator(client, &sns.ListSubscriptionsByTopicInput{TopicArn: &o.id}))
 }

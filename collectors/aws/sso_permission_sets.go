@@ -49,13 +49,9 @@ func readPermissionSets(ctx context.Context, r *reader) error {
 func readPermissionSet(ctx context.Context, client *ssoadmin.Client, instance *string, o *resource) {
 	set, err := client.DescribePermissionSet(ctx, &ssoadmin.DescribePermissionSetInput{InstanceArn: instance, PermissionSetArn: &o.id})
 	o.setMember("sso:DescribePermissionSet", "PermissionSet", set, err)
-	policies := ssoadmin.NewListManagedPoliciesInPermissionSetPaginator(client, &ssoadmin.ListManagedPoliciesInPermissionSetInput{
+	setPager(ctx, o, "sso:ListManagedPoliciesInPermissionSet", "AttachedManagedPolicies", ssoadmin.NewListManagedPoliciesInPermissionSetPaginator(client, &ssoadmin.ListManagedPoliciesInPermissionSetInput{
 		InstanceArn: instance, PermissionSetArn: &o.id, MaxResults: aws.Int32(100),
-	})
-	o.setPages("sso:ListManagedPoliciesInPermissionSet", "AttachedManagedPolicies", func() (any, bool, error) {
-		out, err := policies.NextPage(ctx)
-		return out, policies.HasMorePages(), err
-	})
+	}))
 }
 
 // eachPermissionSet hands over the permission sets of an instance.
