@@ -210,6 +210,7 @@ func awsProvider(estate *aws.Estate) agent.Provider {
 		Accounts:   estate.Accounts(),
 		Transport:  estate.Transport(),
 		Describe:   aws.Describe,
+		Throttled:  aws.Throttled,
 	}
 }
 

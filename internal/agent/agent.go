@@ -62,6 +62,9 @@ type Provider struct {
 	Regions      []string          // that the operator chose; empty: every enabled one
 	Transport    http.RoundTripper // what every call goes through in the end
 	Describe     func(*http.Request) capture.Labels
+	// Throttled says whether an answer is a refusal for there being too many
+	// calls, and how long it asks to wait, 0 when it does not say. Nil: none is.
+	Throttled func(*http.Response) (throttled bool, after time.Duration)
 }
 
 // Options are what an agent is made of. Every field is required unless it says
@@ -154,7 +157,7 @@ const maxTasks = 8
 func Open(ctx context.Context, o Options) (_ *Agent, err error) {
 	a := &Agent{
 		Options: o,
-		limiter: newLimiter(o.Limits),
+		limiter: newLimiter(o.Limits, o.Metrics, o.Log),
 		passing: make(map[judged]passing),
 		lacking: make(map[evidence.Stream]map[evidence.Scope]bool),
 		judging: make(map[evidence.Scope]*sync.Mutex),
@@ -202,6 +205,7 @@ func Open(ctx context.Context, o Options) (_ *Agent, err error) {
 	if err := a.restoreMetrics(ctx); err != nil {
 		return nil, fmt.Errorf("restore the newest verdicts: %w", err)
 	}
+	a.declareServices()
 	a.openDoor(ctx)
 	return a, nil
 }

@@ -11,14 +11,36 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
 	"github.com/tallystick/tallystick/evidence"
 	"github.com/tallystick/tallystick/internal/capture"
+	"github.com/tallystick/tallystick/internal/telemetry"
 )
 
 // fakeLabels reads the labels from the address: https://SERVICE.REGION/.
 func fakeLabels(req *http.Request) capture.Labels {
 	service, region, _ := strings.Cut(req.URL.Host, ".")
 	return capture.Labels{Service: service, Region: region, Operation: service + ":Call"}
+}
+
+// fakeProvider refuses calls with status 429.
+func fakeProvider() *Provider {
+	return &Provider{Name: "fake", Describe: fakeLabels, Throttled: func(resp *http.Response) (bool, time.Duration) {
+		after, _ := time.ParseDuration(resp.Header.Get("Retry-After"))
+		return resp.StatusCode == http.StatusTooManyRequests, after
+	}}
+}
+
+func fakeLimiter(t *testing.T, l Limits) (*limiter, *prometheus.Registry) {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	metrics, err := telemetry.New(registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newLimiter(l, metrics, zap.NewNop()), registry
 }
 
 func fakeCall(ctx context.Context, rt http.RoundTripper, host string) error {
@@ -70,11 +92,11 @@ func TestRates(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l := newLimiter(Limits{InFlight: 1000, Default: 5, Service: map[string]float64{"iam": 2, "s3": 0}})
+				l, _ := fakeLimiter(t, Limits{InFlight: 1000, Default: 5, Service: map[string]float64{"iam": 2, "s3": 0}})
 				var calls sync.WaitGroup
 				begin := time.Now()
 				test.calls(func(scope evidence.Scope, host string, n int) {
-					rt := l.transport(scope, fakeLabels, answering(0)) // one for each task
+					rt := l.transport(scope, fakeProvider(), answering(0)) // one for each task
 					for range n {
 						calls.Go(func() {
 							if err := fakeCall(t.Context(), rt, host); err != nil {
@@ -95,7 +117,7 @@ func TestRates(t *testing.T) {
 func TestInFlight(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter(Limits{InFlight: 3})
+		l, _ := fakeLimiter(t, Limits{InFlight: 3})
 		var now, most atomic.Int32
 		base := roundTripper(func(req *http.Request) (*http.Response, error) {
 			if n := now.Add(1); n > most.Load() {
@@ -107,7 +129,7 @@ func TestInFlight(t *testing.T) {
 		var calls sync.WaitGroup
 		begin := time.Now()
 		for _, account := range []string{"1", "2"} {
-			rt := l.transport(evidence.Scope{Provider: "fake", Account: account}, fakeLabels, base)
+			rt := l.transport(evidence.Scope{Provider: "fake", Account: account}, fakeProvider(), base)
 			for range 6 {
 				calls.Go(func() {
 					if err := fakeCall(t.Context(), rt, "s3.us"); err != nil {
@@ -126,8 +148,8 @@ func TestInFlight(t *testing.T) {
 func TestWaitingEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter(Limits{InFlight: 1, Service: map[string]float64{"slow": 0.001}})
-		rt := l.transport(evidence.Scope{}, fakeLabels, answering(time.Hour))
+		l, _ := fakeLimiter(t, Limits{InFlight: 1, Service: map[string]float64{"slow": 0.001}})
+		rt := l.transport(evidence.Scope{}, fakeProvider(), answering(time.Hour))
 		held, release := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- fakeCall(held, rt, "s3.us") }()
@@ -147,13 +169,20 @@ func TestWaitingEnds(t *testing.T) {
 		}
 
 		for range burst {
-			l.budget(evidence.Scope{}, capture.Labels{Service: "slow"}).Allow()
+			l.budget(evidence.Scope{}, capture.Labels{Service: "slow"}).spend(time.Now())
 		}
 		ctx, cancel = context.WithCancelCause(t.Context())
 		go func() { done <- fakeCall(ctx, rt, "slow.") }()
 		synctest.Wait()
+		inLine, leave := context.WithCancelCause(t.Context())
+		go func() { done <- fakeCall(inLine, rt, "slow.") }()
+		synctest.Wait()
+		leave(why)
+		if err := <-done; !errors.Is(err, why) {
+			t.Errorf("waiting in line for the budget: %v", err)
+		}
 		cancel(why)
-		if err := <-done; !errors.Is(err, context.Canceled) {
+		if err := <-done; !errors.Is(err, why) {
 			t.Errorf("waiting for the budget: %v", err)
 		}
 		if len(l.slots) != 0 {
@@ -167,8 +196,8 @@ func TestWaitingEnds(t *testing.T) {
 func TestAttemptTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter(Limits{InFlight: 1})
-		rt := l.transport(evidence.Scope{}, fakeLabels, bounded(answering(attemptTimeout-time.Second)))
+		l, _ := fakeLimiter(t, Limits{InFlight: 1})
+		rt := l.transport(evidence.Scope{}, fakeProvider(), bounded(answering(attemptTimeout-time.Second)))
 		var calls sync.WaitGroup
 		for range 4 {
 			calls.Go(func() {

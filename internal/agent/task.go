@@ -87,7 +87,7 @@ func (a *Agent) collect(ctx context.Context, s *stream, run *evidence.Run) ([]ev
 	got := newCollected(spec, a.Dir)
 	// From the collector down: wait for the budget, keep the exchange, bound
 	// the attempt. Waiting is neither kept nor bounded.
-	transport := a.limiter.transport(s.Scope, s.provider.Describe, recorder.Transport(bounded(s.provider.Transport)))
+	transport := a.limiter.transport(s.Scope, s.provider, recorder.Transport(bounded(s.provider.Transport)))
 	failure := collectSafely(ctx, s.collector, collectors.Input{
 		Scope: s.Scope, Captured: transport, InFlight: max(1, a.Limits.InFlight), Wait: a.Clock.Wait,
 	}, got, a.Log)

@@ -26,8 +26,9 @@ const namespace = "tallystick"
 //
 // A gauge that has not been set has no series, so that zero never stands for
 // "not known". A counter exists at zero from the moment its subject is
-// declared ([Metrics.SetSchedule], [Metrics.SetVerdicts]), so that rate() and
-// increase() see its first step. Counters count since the process started.
+// declared ([Metrics.SetSchedule], [Metrics.SetVerdicts], [Metrics.SetService]),
+// so that rate() and increase() see its first step. Counters count since the
+// process started.
 type Metrics struct {
 	checkResources *prometheus.GaugeVec
 	drift          *prometheus.CounterVec
@@ -40,7 +41,10 @@ type Metrics struct {
 	runs           *prometheus.CounterVec
 	slotsMissed    *prometheus.CounterVec
 
-	apiCalls *prometheus.CounterVec
+	apiCalls     *prometheus.CounterVec
+	apiThrottles *prometheus.CounterVec
+	apiRetries   *prometheus.CounterVec
+	apiWait      *prometheus.CounterVec
 
 	periodSlots       *prometheus.GaugeVec
 	deviationsOpen    *prometheus.GaugeVec
@@ -60,6 +64,7 @@ type Metrics struct {
 func New(reg prometheus.Registerer) (*Metrics, error) {
 	stream := []string{"collector", "provider", "account"}
 	check := []string{"check", "control", "provider", "account"}
+	service := []string{"provider", "service"}
 	m := &Metrics{
 		checkResources: gauge("check_resources",
 			"Number of resources with this status in the newest assessment of the check.", with(check, "status")...),
@@ -84,6 +89,12 @@ func New(reg prometheus.Registerer) (*Metrics, error) {
 		apiCalls: counter("api_calls_total",
 			"Number of calls to the provider's APIs, retries not counted apart; the outcome is ok or the class of the gap that the call left.",
 			"provider", "service", "operation", "outcome"),
+		apiThrottles: counter("api_throttles_total",
+			"Number of answers of the provider's APIs that refused a call for there being too many, retries counted apart.", service...),
+		apiRetries: counter("api_retries_total",
+			"Number of times a call to the provider's APIs was made again because it had failed.", service...),
+		apiWait: counter("api_wait_seconds_total",
+			"Time that calls waited, before they were made, for the budget of their account, region and service or for another call to end; the time of calls that waited side by side is added up.", service...),
 
 		periodSlots: gauge("period_slots",
 			"Number of slots of the observation period that were due by now, by how they ended: sealed, late, partial, failed, missed, open.", with(stream, "state")...),
@@ -119,7 +130,7 @@ func (m *Metrics) vectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.checkResources, m.drift,
 		m.lastCompleted, m.runDuration, m.schedulePeriod, m.nextSlot, m.gaps, m.runs, m.slotsMissed,
-		m.apiCalls, m.periodSlots, m.deviationsOpen, m.deviationsOverdue,
+		m.apiCalls, m.apiThrottles, m.apiRetries, m.apiWait, m.periodSlots, m.deviationsOpen, m.deviationsOverdue,
 		m.ledgerRecords, m.checkpoint, m.token, m.clockOffset, m.configReload, m.buildInfo,
 	}
 }
@@ -169,6 +180,28 @@ func (m *Metrics) APICalls(provider, service, operation, outcome string, n int) 
 // OutcomeOK is the outcome of a call that was answered, which includes the
 // answer that a thing does not exist.
 const OutcomeOK = "ok"
+
+// SetService declares a service that is called: its counters exist from here on.
+func (m *Metrics) SetService(provider, service string) {
+	m.apiThrottles.WithLabelValues(provider, service)
+	m.apiRetries.WithLabelValues(provider, service)
+	m.apiWait.WithLabelValues(provider, service)
+}
+
+// APIThrottled counts an answer that refused a call for there being too many.
+func (m *Metrics) APIThrottled(provider, service string) {
+	m.apiThrottles.WithLabelValues(provider, service).Inc()
+}
+
+// APIRetried counts a call that is made again.
+func (m *Metrics) APIRetried(provider, service string) {
+	m.apiRetries.WithLabelValues(provider, service).Inc()
+}
+
+// APIWaited adds the time that a call waited before it was made.
+func (m *Metrics) APIWaited(provider, service string, d time.Duration) {
+	m.apiWait.WithLabelValues(provider, service).Add(d.Seconds())
+}
 
 // SetVerdicts gives the counts of one check in one scope, in place of those
 // before. It declares the drift counter of that check and scope.

@@ -200,6 +200,25 @@ func TestAgent(t *testing.T) {
 	}
 }
 
+func TestServices(t *testing.T) {
+	m, reg := newMetrics(t)
+	m.SetService("aws", "s3")
+	// The counters stand at zero before the first step, or increase() would not
+	// see it.
+	for _, name := range []string{"tallystick_api_throttles_total", "tallystick_api_retries_total", "tallystick_api_wait_seconds_total"} {
+		want(t, reg, name, name+`{provider="aws",service="s3"} 0`+"\n")
+	}
+	m.APIThrottled("aws", "s3")
+	m.APIThrottled("aws", "s3")
+	m.APIRetried("aws", "s3")
+	m.APIWaited("aws", "s3", 1500*time.Millisecond)
+	m.APIWaited("aws", "s3", time.Minute)
+	m.SetService("aws", "s3")
+	want(t, reg, "tallystick_api_throttles_total", `tallystick_api_throttles_total{provider="aws",service="s3"} 2`+"\n")
+	want(t, reg, "tallystick_api_retries_total", `tallystick_api_retries_total{provider="aws",service="s3"} 1`+"\n")
+	want(t, reg, "tallystick_api_wait_seconds_total", `tallystick_api_wait_seconds_total{provider="aws",service="s3"} 61.5`+"\n")
+}
+
 func TestForget(t *testing.T) {
 	other := evidence.Stream{Collector: "aws.kms_keys", Scope: prod}
 	far := evidence.Stream{Collector: stream.Collector, Scope: dev}
@@ -254,6 +273,7 @@ func TestLint(t *testing.T) {
 	m.ConfigReload(true)
 	m.BuildInfo("v0.1.0", "")
 	m.APICalls("aws", "s3", "ListBuckets", telemetry.OutcomeOK, 1)
+	m.SetService("aws", "s3")
 	problems, err := testutil.GatherAndLint(reg)
 	if err != nil {
 		t.Fatal(err)
