@@ -37,7 +37,7 @@ aws:
     - {id: "444455556666", role: arn:aws:iam::444455556666:role/TallystickReader}
   regions: [eu-west-1, us-east-1]
 limits:
-  rate: {default: 0, iam: 0}
+  rate: {default: 0, account: 0, iam: 0, organizations: 0, s3: 0}
 `
 
 func newDemo() *cobra.Command {

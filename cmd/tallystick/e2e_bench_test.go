@@ -74,7 +74,7 @@ func (b *bench) configure(t *testing.T, more string) {
 	t.Helper()
 	head := `organization: Example, Inc.
 period: {start: 2026-01-01, end: 2099-12-31}
-limits: {rate: {default: 0, iam: 0}}
+limits: {rate: {default: 0, account: 0, iam: 0, organizations: 0, s3: 0}}
 `
 	if !strings.Contains(more, "evidence:") {
 		head += "evidence: {dir: ./evidence, key: ./tallystick.key}\n"

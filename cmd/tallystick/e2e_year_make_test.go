@@ -57,7 +57,7 @@ func yearAccount(i int) string { return fmt.Sprintf("%012d", 100000000000+i*1001
 func yearConfig(days int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "organization: Example, Inc.\nperiod: {start: 2025-11-01, end: %s}\n", yearSlot(days).Format(time.DateOnly))
-	b.WriteString("evidence: {dir: ./evidence, key: ./tallystick.key}\nlimits: {rate: {default: 0, iam: 0}}\naws:\n  regions: [us-east-1]\n  accounts:\n")
+	b.WriteString("evidence: {dir: ./evidence, key: ./tallystick.key}\nlimits: {rate: {default: 0, account: 0, iam: 0, organizations: 0, s3: 0}}\naws:\n  regions: [us-east-1]\n  accounts:\n")
 	for i := range yearAccounts {
 		fmt.Fprintf(&b, "    - {id: %q, role: %q}\n", yearAccount(i), "arn:aws:iam::"+yearAccount(i)+":role/TallystickReader")
 	}
@@ -96,6 +96,10 @@ func (y yearTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		body = head + `<BucketLoggingStatus` + ns + `><LoggingEnabled><TargetBucket>example-access-logs</TargetBucket><TargetPrefix>s3/</TargetPrefix></LoggingEnabled></BucketLoggingStatus>`
 	case query.Has("publicAccessBlock"):
 		body = head + `<PublicAccessBlockConfiguration` + ns + `><BlockPublicAcls>true</BlockPublicAcls><IgnorePublicAcls>true</IgnorePublicAcls><BlockPublicPolicy>true</BlockPublicPolicy><RestrictPublicBuckets>true</RestrictPublicBuckets></PublicAccessBlockConfiguration>`
+	case query.Has("policy"):
+		body = `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}`
+	case query.Has("acl"):
+		body = head + `<AccessControlPolicy` + ns + `><Owner><ID>a1</ID></Owner><AccessControlList><Grant><Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser"><ID>a1</ID></Grantee><Permission>FULL_CONTROL</Permission></Grant></AccessControlList></AccessControlPolicy>`
 	case query.Has("policyStatus"):
 		body = head + `<PolicyStatus` + ns + `><IsPublic>false</IsPublic></PolicyStatus>`
 	case query.Has("object-lock"):

@@ -5,13 +5,16 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	"github.com/tallystick/tallystick/collectors"
 	"github.com/tallystick/tallystick/config"
 	"github.com/tallystick/tallystick/evidence"
 	"github.com/tallystick/tallystick/internal/agent"
 	"github.com/tallystick/tallystick/internal/preflight"
+	"github.com/tallystick/tallystick/internal/telemetry"
 )
 
 func newPreflight() *cobra.Command {
@@ -79,7 +82,11 @@ func (f *flight) run(ctx context.Context) (*tried, error) {
 	p := preflight.New(preflight.Options{
 		InFlight: f.config.Limits.InFlight, Wait: f.clock.Wait, Whole: f.whole, Also: seen.also, OnTask: f.bar.step,
 	})
-	budget := agent.NewBudget(limits(f.config))
+	metrics, err := telemetry.New(prometheus.NewRegistry()) // nobody scrapes a command
+	if err != nil {
+		return nil, err
+	}
+	budget := agent.NewBudget(limits(f.config), metrics, zap.NewNop())
 	done := make(map[evidence.Stream]bool)
 	try := func(pick func(evidence.Stream) bool) ([]agent.Provider, error) {
 		providers, err := f.estate(ctx, seen)

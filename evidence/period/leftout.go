@@ -58,3 +58,20 @@ func (l LeftOut) Why() string {
 		return "not said"
 	}
 }
+
+// leftOut is the table of what was left out.
+func (r *Report) leftOut() Table {
+	var out [][]string
+	for _, l := range r.LeftOut {
+		out = append(out, []string{
+			l.Provider, l.Account, l.Name, l.Why(), l.State, l.Reason, l.Approver, stamp(l.From), stamp(l.To), number(l.Record),
+		})
+	}
+	return Table{
+		Name: "left-out", Title: "Accounts left out",
+		About: "A row is a span in which an account that the organisation lists was not looked at, and who answers for that.",
+		Columns: slices.Concat(texts("provider", "account", "name", "why", "state", "reason", "approver"),
+			kinds(Time, "from", "to"), kinds(Number, "record")),
+		Rows: rows(out),
+	}
+}

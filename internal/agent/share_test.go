@@ -8,8 +8,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
 	"github.com/tallystick/tallystick/evidence"
 	"github.com/tallystick/tallystick/internal/capture"
+	"github.com/tallystick/tallystick/internal/telemetry"
 )
 
 // TestBudget: calls of no task are within the limits of tasks, and each attempt
@@ -30,7 +34,12 @@ func TestBudget(t *testing.T) {
 			}),
 		}
 		kept := 0
-		b := NewBudget(Limits{InFlight: 1, Default: 10})
+		metrics, err := telemetry.New(prometheus.NewRegistry())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Throttled = func(*http.Response) (bool, time.Duration) { return false, 0 }
+		b := NewBudget(Limits{InFlight: 1, Default: 10}, metrics, zap.NewNop())
 		var group sync.WaitGroup
 		began := time.Now()
 		for _, account := range []string{"111122223333", "444455556666"} {

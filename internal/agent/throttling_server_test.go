@@ -243,6 +243,8 @@ func answerTo(c call) (status int, body string) {
 		return http.StatusOK, "<ListAllMyBucketsResult><Buckets>" + list + "</Buckets>" + next + "</ListAllMyBucketsResult>"
 	case "versioning":
 		return http.StatusOK, "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+	case "acl":
+		return http.StatusOK, "<AccessControlPolicy><Owner><ID>a1</ID></Owner></AccessControlPolicy>"
 	case "logging":
 		return http.StatusOK, "<BucketLoggingStatus></BucketLoggingStatus>"
 	case "ListTables":
@@ -260,7 +262,7 @@ func answerTo(c call) (status int, body string) {
 	}
 	absent := map[string]string{
 		"encryption": "ServerSideEncryptionConfigurationNotFoundError", "publicAccessBlock": "NoSuchPublicAccessBlockConfiguration",
-		"policyStatus": "NoSuchBucketPolicy", "object-lock": "ObjectLockConfigurationNotFoundError",
+		"policyStatus": "NoSuchBucketPolicy", "policy": "NoSuchBucketPolicy", "object-lock": "ObjectLockConfigurationNotFoundError",
 		"lifecycle": "NoSuchLifecycleConfiguration", "tagging": "NoSuchTagSet",
 	}
 	if code, ok := absent[c.operation]; ok && c.service == "s3" {
