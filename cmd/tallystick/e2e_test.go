@@ -88,6 +88,8 @@ func startMoto(t *testing.T) string {
 	// are killed.
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", `"$@" </dev/null & cat >/dev/null; kill $!; wait`, "sh",
 		server, "-H", "127.0.0.1", "-p", port)
+	// Without them nobody can be given a policy that AWS manages.
+	cmd.Env = append(os.Environ(), "MOTO_IAM_LOAD_MANAGED_POLICIES=true")
 	output := new(bytes.Buffer)
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.Cancel = func() error { return nil } // the end of the input is the way
