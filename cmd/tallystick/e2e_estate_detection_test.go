@@ -8,13 +8,17 @@ import (
 // id is how regions are named that are judged themselves.
 func (p place) id() string { return p.account + "/" + p.region }
 
+// guardDutyFindings is a pattern of events.
+const guardDutyFindings = `{"source":["aws.guardduty"],"detail-type":["GuardDuty Finding"]}`
+
+const enabled = eventtypes.RuleStateEnabled
+
 func detection() []planted {
 	const (
 		threats, alerts     = "aws-guardduty-enabled", "aws-alert-route"
 		recording, scanning = "aws-config-recorder", "aws-inspector-enabled"
-
-		findings = `{"source":["aws.guardduty"],"detail-type":["GuardDuty Finding"]}`
-		on, off  = eventtypes.RuleStateEnabled, eventtypes.RuleStateDisabled
+		findings            = guardDutyFindings
+		on, off             = enabled, eventtypes.RuleStateDisabled
 	)
 	return []planted{
 		{"detector", hereUS, detector(true), says{threats: "pass"}},

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/identitystore"
 	storetypes "github.com/aws/aws-sdk-go-v2/service/identitystore/types"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
+	orgtypes "github.com/aws/aws-sdk-go-v2/service/organizations/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssoadmin"
 	ssotypes "github.com/aws/aws-sdk-go-v2/service/ssoadmin/types"
 )
@@ -215,10 +216,10 @@ func organization(ctx context.Context, c cloud) (string, error) {
 }
 
 // organized is an account that the organisation makes; moto chooses its number.
-func organized(name string) maker {
+func organized(name string, tags ...orgtypes.Tag) maker {
 	return func(ctx context.Context, c cloud) (string, error) {
 		out, err := organizations.NewFromConfig(c.config).CreateAccount(ctx, &organizations.CreateAccountInput{
-			AccountName: &name, Email: aws.String(name + "@example.com"),
+			AccountName: &name, Email: aws.String(name + "@example.com"), Tags: tags,
 		})
 		if err != nil {
 			return "", err

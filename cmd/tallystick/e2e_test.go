@@ -23,6 +23,7 @@ const (
 	refusing = "444444444444" // read through the refusing proxy
 	homeless = "555555555555" // of the tests of full and read-only disks
 	deployed = "666666666666" // in which the role is made
+	managing = "777777777777" // of an organisation
 )
 
 // The test credentials. Both have the shape of real ones, so that the scan for
@@ -44,6 +45,7 @@ func TestEndToEnd(t *testing.T) {
 	w := world{moto: startMoto(t), program: build(t)}
 	t.Run("tests", func(t *testing.T) { // ends when the parallel tests in it have
 		t.Run("estate", w.estate)
+		t.Run("organization", w.organization)
 		t.Run("daemon", w.daemon)
 		t.Run("denied", w.denied)
 		t.Run("throttled", w.throttled)
