@@ -8,17 +8,11 @@ import (
 // id is how regions are named that are judged themselves.
 func (p place) id() string { return p.account + "/" + p.region }
 
-// guardDutyFindings is a pattern of events.
-const guardDutyFindings = `{"source":["aws.guardduty"],"detail-type":["GuardDuty Finding"]}`
-
-const enabled = eventtypes.RuleStateEnabled
-
 func detection() []planted {
 	const (
 		threats, alerts     = "aws-guardduty-enabled", "aws-alert-route"
 		recording, scanning = "aws-config-recorder", "aws-inspector-enabled"
-		findings            = guardDutyFindings
-		on, off             = enabled, eventtypes.RuleStateDisabled
+		on, off             = eventtypes.RuleStateEnabled, eventtypes.RuleStateDisabled
 	)
 	return []planted{
 		{"detector", hereUS, detector(true), says{threats: "pass"}},
@@ -28,14 +22,14 @@ func detection() []planted {
 
 		// moto confirms every subscription by itself.
 		{"topic that somebody reads", hereUS, topic("findings", "security@example.com"), nil},
-		{"route to it", hereUS, route("findings", findings, "topic that somebody reads", on), nil},
+		{"route to it", hereUS, route("topic that somebody reads", on), nil},
 		{"region with a route", hereUS, nothing(hereUS.id()), says{alerts: "pass"}},
-		{"disabled route", hereEU, route("findings", findings, "arn:aws:sqs:eu-west-1:"+ambient+":findings", off), nil},
+		{"disabled route", hereEU, route("arn:aws:sqs:eu-west-1:"+ambient+":findings", off), nil},
 		{"region with a disabled route", hereEU, nothing(hereEU.id()), says{alerts: "fail"}},
-		{"route to a queue", thereUS, route("findings", findings, "arn:aws:sqs:us-east-1:"+member+":findings", on), nil},
+		{"route to a queue", thereUS, route("arn:aws:sqs:us-east-1:"+member+":findings", on), nil},
 		{"region with a route to a queue", thereUS, nothing(thereUS.id()), says{alerts: "pass"}},
 		{"topic that nobody reads", thereEU, topic("findings"), nil},
-		{"route to nobody", thereEU, route("findings", findings, "topic that nobody reads", on), nil},
+		{"route to nobody", thereEU, route("topic that nobody reads", on), nil},
 		{"region with a route to nobody", thereEU, nothing(thereEU.id()), says{alerts: "fail"}},
 
 		// moto keeps recorders and does not list them, so that neither a region

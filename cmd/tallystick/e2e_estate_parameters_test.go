@@ -74,6 +74,7 @@ func reconsideredEstate() []planted {
 		{"root volume", hereUS, nil, volume},
 		{"other root volume", hereUS, nil, volume},
 		{"third root volume", hereUS, nil, volume},
+		{"root volume of the other instance", thereEU, nil, volume},
 
 		{"role of a service", here, nil, role},
 		{"role of the own account", here, nil, role},

@@ -82,6 +82,7 @@ func disks() []planted {
 		{"root volume", hereUS, rootVolumeOf("instance with tokens"), bad},
 		{"other root volume", hereUS, rootVolumeOf("instance without tokens"), bad},
 		{"third root volume", hereUS, rootVolumeOf("instance without metadata"), bad},
+		{"root volume of the other instance", thereEU, rootVolumeOf("other instance"), bad},
 		{"snapshot behind the image", hereUS, snapshotBehind("image"), open},
 		{"snapshot behind the public image", thereEU, snapshotBehind("public image"), open},
 	}
@@ -95,6 +96,7 @@ func images() []planted {
 		{"instance with tokens", hereUS, instance("image", "its subnet", metadata("required", "enabled")), says{tokens: "pass"}},
 		{"instance without tokens", hereUS, instance("image", "its subnet", metadata("optional", "enabled")), says{tokens: "fail"}},
 		{"instance without metadata", hereUS, instance("image", "its subnet", metadata("optional", "disabled")), says{tokens: "pass"}},
+		{"other instance", thereEU, instance("public image", "subnet of it", metadata("optional", "enabled")), says{tokens: "fail"}},
 		{"terminated instance", hereUS, instance("image", "its subnet", metadata("optional", "enabled"), terminate), says{tokens: "not_applicable"}},
 	}
 }

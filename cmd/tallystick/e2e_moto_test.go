@@ -135,7 +135,7 @@ func wantTasks(t *testing.T, got tasks) {
 		member: {
 			"aws.account_contacts": 1, "aws.acm_certificates": 0, "aws.backup_jobs": 2, "aws.backup_plans": 0, "aws.backup_recovery_points": 0,
 			"aws.backup_vaults": 0, "aws.cloudtrail_trails": 2, "aws.config_recorders": 2, "aws.dynamodb_tables": 1, "aws.ec2_ebs_defaults": 2,
-			"aws.ec2_images": 1, "aws.ec2_instances": 0, "aws.ec2_security_groups": 5, "aws.ec2_volumes": 1, "aws.efs_file_systems": 0,
+			"aws.ec2_images": 1, "aws.ec2_instances": 1, "aws.ec2_security_groups": 5, "aws.ec2_volumes": 2, "aws.efs_file_systems": 0,
 			"aws.elb_listeners": 0, "aws.events_rules": 4, "aws.guardduty_detectors": 3, "aws.iam_account_summary": 1,
 			"aws.iam_authorization_details": 4, "aws.iam_credential_report": 1, "aws.iam_password_policy": 1, "aws.iam_users": 1,
 			"aws.identitystore_groups": 0, "aws.identitystore_users": 0, "aws.inspector2_coverage": 2, "aws.logs_deliveries": 0,

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	eventtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	orgtypes "github.com/aws/aws-sdk-go-v2/service/organizations/types"
 
@@ -48,7 +49,7 @@ func (w world) organization(t *testing.T) {
 		return `{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + account + `:root"},"Action":"sts:AssumeRole"}`
 	}
 	ours, strangers := plant(inOrders, role("ours", trusts(security))), plant(inOrders, role("strangers", trusts("888899990000")))
-	plant(inSecurity, route("findings", guardDutyFindings, "arn:aws:sqs:us-east-1:"+security+":findings", enabled))
+	plant(inSecurity, route("arn:aws:sqs:us-east-1:"+security+":findings", eventtypes.RuleStateEnabled))
 
 	const trainingReason = "training without data of customers"
 	b := w.bench(t, w.moto, `aws:

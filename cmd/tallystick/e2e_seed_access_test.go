@@ -108,18 +108,9 @@ func secondVersion(policy, statement string) maker {
 	}
 }
 
-// policyOf gives the ARN of a policy that was planted under a name, or that is
-// named by its ARN.
-func (c cloud) policyOf(name string) *string {
-	if strings.HasPrefix(name, "arn:") {
-		return &name
-	}
-	return c.id(name)
-}
-
 func userPolicy(policy string) step {
 	return func(ctx context.Context, c cloud, name string) error {
-		_, err := iam.NewFromConfig(c.config).AttachUserPolicy(ctx, &iam.AttachUserPolicyInput{UserName: &name, PolicyArn: c.policyOf(policy)})
+		_, err := iam.NewFromConfig(c.config).AttachUserPolicy(ctx, &iam.AttachUserPolicyInput{UserName: &name, PolicyArn: c.arn(policy)})
 		return err
 	}
 }
@@ -152,7 +143,7 @@ func group(name string, settings ...step) maker {
 
 func groupPolicy(policy string) step {
 	return func(ctx context.Context, c cloud, name string) error {
-		_, err := iam.NewFromConfig(c.config).AttachGroupPolicy(ctx, &iam.AttachGroupPolicyInput{GroupName: &name, PolicyArn: c.policyOf(policy)})
+		_, err := iam.NewFromConfig(c.config).AttachGroupPolicy(ctx, &iam.AttachGroupPolicyInput{GroupName: &name, PolicyArn: c.arn(policy)})
 		return err
 	}
 }
@@ -183,7 +174,7 @@ func role(name, trust string, settings ...step) maker {
 
 func rolePolicy(policy string) step {
 	return func(ctx context.Context, c cloud, name string) error {
-		_, err := iam.NewFromConfig(c.config).AttachRolePolicy(ctx, &iam.AttachRolePolicyInput{RoleName: &name, PolicyArn: c.policyOf(policy)})
+		_, err := iam.NewFromConfig(c.config).AttachRolePolicy(ctx, &iam.AttachRolePolicyInput{RoleName: &name, PolicyArn: c.arn(policy)})
 		return err
 	}
 }

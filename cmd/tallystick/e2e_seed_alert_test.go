@@ -39,16 +39,18 @@ func topic(name string, subscribers ...string) maker {
 	}
 }
 
-// route is a rule for events with a target: the planted one of that name, or
-// the ARN itself.
-func route(name, pattern, target string, state eventtypes.RuleState) maker {
+// route is a rule for the findings of GuardDuty with a target: what was planted
+// under a name, or what an ARN names.
+func route(target string, state eventtypes.RuleState) maker {
 	return func(ctx context.Context, c cloud) (string, error) {
-		client := eventbridge.NewFromConfig(c.config)
-		out, err := client.PutRule(ctx, &eventbridge.PutRuleInput{Name: &name, EventPattern: &pattern, State: state})
+		client, name := eventbridge.NewFromConfig(c.config), aws.String("findings")
+		out, err := client.PutRule(ctx, &eventbridge.PutRuleInput{
+			Name: name, EventPattern: aws.String(`{"source":["aws.guardduty"],"detail-type":["GuardDuty Finding"]}`), State: state,
+		})
 		if err != nil {
 			return "", err
 		}
-		_, err = client.PutTargets(ctx, &eventbridge.PutTargetsInput{Rule: &name, Targets: []eventtypes.Target{{Id: aws.String("1"), Arn: c.policyOf(target)}}})
+		_, err = client.PutTargets(ctx, &eventbridge.PutTargetsInput{Rule: name, Targets: []eventtypes.Target{{Id: aws.String("1"), Arn: c.arn(target)}}})
 		return *out.RuleArn, err
 	}
 }

@@ -62,6 +62,14 @@ func (c cloud) id(name string) *string {
 	return aws.String(c.known[name])
 }
 
+// arn gives what was planted under a name, or an ARN as it is.
+func (c cloud) arn(name string) *string {
+	if strings.HasPrefix(name, "arn:") {
+		return &name
+	}
+	return c.id(name)
+}
+
 // A maker plants one thing and gives its id as tallystick names it.
 type maker func(ctx context.Context, c cloud) (id string, err error)
 
