@@ -3,6 +3,7 @@ package main_test
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/backup"
@@ -12,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	dynamodbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/efs"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
@@ -57,6 +59,72 @@ func dbCluster(name string, change func(*rds.CreateDBClusterInput)) maker {
 			return "", err
 		}
 		return *out.DBCluster.DBClusterArn, nil
+	}
+}
+
+// automatedSnapshotOf finds the snapshot that moto makes of a DB instance as
+// soon as it is there.
+func automatedSnapshotOf(instance string) maker {
+	return func(ctx context.Context, c cloud) (string, error) {
+		out, err := rds.NewFromConfig(c.config).DescribeDBSnapshots(ctx, &rds.DescribeDBSnapshotsInput{
+			DBInstanceIdentifier: &instance, SnapshotType: aws.String("automated"),
+		})
+		if err != nil {
+			return "", err
+		}
+		if len(out.DBSnapshots) != 1 {
+			return "", fmt.Errorf("%s has %d automated snapshots", instance, len(out.DBSnapshots))
+		}
+		return *out.DBSnapshots[0].DBSnapshotArn, nil
+	}
+}
+
+// automatedClusterSnapshotOf does so for a cluster.
+func automatedClusterSnapshotOf(cluster string) maker {
+	return func(ctx context.Context, c cloud) (string, error) {
+		out, err := rds.NewFromConfig(c.config).DescribeDBClusterSnapshots(ctx, &rds.DescribeDBClusterSnapshotsInput{
+			DBClusterIdentifier: &cluster, SnapshotType: aws.String("automated"),
+		})
+		if err != nil {
+			return "", err
+		}
+		if len(out.DBClusterSnapshots) != 1 {
+			return "", fmt.Errorf("%s has %d automated snapshots", cluster, len(out.DBClusterSnapshots))
+		}
+		return *out.DBClusterSnapshots[0].DBClusterSnapshotArn, nil
+	}
+}
+
+// dbSnapshot is a manual snapshot, shared with those named: accounts, or all.
+func dbSnapshot(name, instance string, with ...string) maker {
+	return func(ctx context.Context, c cloud) (string, error) {
+		client := rds.NewFromConfig(c.config)
+		out, err := client.CreateDBSnapshot(ctx, &rds.CreateDBSnapshotInput{DBSnapshotIdentifier: &name, DBInstanceIdentifier: &instance})
+		if err != nil {
+			return "", err
+		}
+		if len(with) > 0 {
+			_, err = client.ModifyDBSnapshotAttribute(ctx, &rds.ModifyDBSnapshotAttributeInput{
+				DBSnapshotIdentifier: &name, AttributeName: aws.String("restore"), ValuesToAdd: with,
+			})
+		}
+		return *out.DBSnapshot.DBSnapshotArn, err
+	}
+}
+
+func dbClusterSnapshot(name, cluster string, with ...string) maker {
+	return func(ctx context.Context, c cloud) (string, error) {
+		client := rds.NewFromConfig(c.config)
+		out, err := client.CreateDBClusterSnapshot(ctx, &rds.CreateDBClusterSnapshotInput{DBClusterSnapshotIdentifier: &name, DBClusterIdentifier: &cluster})
+		if err != nil {
+			return "", err
+		}
+		if len(with) > 0 {
+			_, err = client.ModifyDBClusterSnapshotAttribute(ctx, &rds.ModifyDBClusterSnapshotAttributeInput{
+				DBClusterSnapshotIdentifier: &name, AttributeName: aws.String("restore"), ValuesToAdd: with,
+			})
+		}
+		return *out.DBClusterSnapshot.DBClusterSnapshotArn, err
 	}
 }
 
@@ -117,11 +185,16 @@ func deleteKey(ctx context.Context, c cloud, key string) error {
 	return err
 }
 
-func trail(name, bucket string, everywhere, validated bool, settings ...step) maker {
+// trail encrypts with a planted KMS key unless that is empty.
+func trail(name, bucket, key string, everywhere, validated bool, settings ...step) maker {
 	return func(ctx context.Context, c cloud) (string, error) {
-		out, err := cloudtrail.NewFromConfig(c.config).CreateTrail(ctx, &cloudtrail.CreateTrailInput{
+		in := &cloudtrail.CreateTrailInput{
 			Name: &name, S3BucketName: &bucket, IsMultiRegionTrail: &everywhere, EnableLogFileValidation: &validated,
-		})
+		}
+		if key != "" {
+			in.KmsKeyId = c.id(key)
+		}
+		out, err := cloudtrail.NewFromConfig(c.config).CreateTrail(ctx, in)
 		if err != nil {
 			return "", err
 		}
@@ -139,13 +212,38 @@ func stopLogging(ctx context.Context, c cloud, name string) error {
 	return err
 }
 
-func allManagementEvents(ctx context.Context, c cloud, name string) error {
-	_, err := cloudtrail.NewFromConfig(c.config).PutEventSelectors(ctx, &cloudtrail.PutEventSelectorsInput{
-		TrailName: &name, EventSelectors: []cloudtrailtypes.EventSelector{{
-			IncludeManagementEvents: aws.Bool(true), ReadWriteType: cloudtrailtypes.ReadWriteTypeAll,
-		}},
-	})
-	return err
+// events has a trail record all management events, and the data events of the
+// planted buckets and tables.
+func events(stores ...string) step {
+	return func(ctx context.Context, c cloud, name string) error {
+		selector := cloudtrailtypes.EventSelector{IncludeManagementEvents: aws.Bool(true), ReadWriteType: cloudtrailtypes.ReadWriteTypeAll}
+		for _, s := range stores {
+			of := cloudtrailtypes.DataResource{Type: aws.String("AWS::DynamoDB::Table"), Values: []string{*c.id(s)}}
+			if strings.HasPrefix(*c.id(s), "arn:aws:s3:::") {
+				of = cloudtrailtypes.DataResource{Type: aws.String("AWS::S3::Object"), Values: []string{*c.id(s) + "/"}}
+			}
+			selector.DataResources = append(selector.DataResources, of)
+		}
+		_, err := cloudtrail.NewFromConfig(c.config).PutEventSelectors(ctx, &cloudtrail.PutEventSelectorsInput{
+			TrailName: &name, EventSelectors: []cloudtrailtypes.EventSelector{selector},
+		})
+		return err
+	}
+}
+
+// fileSystem is planted encrypted with a planted KMS key, or plain when that is empty.
+func fileSystem(token, key string) maker {
+	return func(ctx context.Context, c cloud) (string, error) {
+		in := &efs.CreateFileSystemInput{CreationToken: &token, Encrypted: aws.Bool(key != "")}
+		if key != "" {
+			in.KmsKeyId = c.id(key)
+		}
+		out, err := efs.NewFromConfig(c.config).CreateFileSystem(ctx, in)
+		if err != nil {
+			return "", err
+		}
+		return *out.FileSystemArn, nil
+	}
 }
 
 // logGroup is planted with a retention in days, or without one for 0.

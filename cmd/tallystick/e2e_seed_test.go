@@ -10,10 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
-	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
@@ -65,6 +62,14 @@ func (c cloud) id(name string) *string {
 	return aws.String(c.known[name])
 }
 
+// arn gives what was planted under a name, or an ARN as it is.
+func (c cloud) arn(name string) *string {
+	if strings.HasPrefix(name, "arn:") {
+		return &name
+	}
+	return c.id(name)
+}
+
 // A maker plants one thing and gives its id as tallystick names it.
 type maker func(ctx context.Context, c cloud) (id string, err error)
 
@@ -78,162 +83,6 @@ func steps(ctx context.Context, c cloud, name string, all []step) error {
 		}
 	}
 	return nil
-}
-
-func user(name string, settings ...step) maker {
-	return func(ctx context.Context, c cloud) (string, error) {
-		out, err := iam.NewFromConfig(c.config).CreateUser(ctx, &iam.CreateUserInput{UserName: &name})
-		if err != nil {
-			return "", err
-		}
-		return *out.User.Arn, steps(ctx, c, name, settings)
-	}
-}
-
-func password(ctx context.Context, c cloud, name string) error {
-	_, err := iam.NewFromConfig(c.config).CreateLoginProfile(ctx, &iam.CreateLoginProfileInput{
-		UserName: &name, Password: aws.String("correct-horse-battery-Staple-1"),
-	})
-	return err
-}
-
-func mfa(ctx context.Context, c cloud, name string) error {
-	client := iam.NewFromConfig(c.config)
-	out, err := client.CreateVirtualMFADevice(ctx, &iam.CreateVirtualMFADeviceInput{VirtualMFADeviceName: &name})
-	if err != nil {
-		return err
-	}
-	_, err = client.EnableMFADevice(ctx, &iam.EnableMFADeviceInput{
-		UserName: &name, SerialNumber: out.VirtualMFADevice.SerialNumber,
-		AuthenticationCode1: aws.String("123456"), AuthenticationCode2: aws.String("654321"),
-	})
-	return err
-}
-
-func accessKey(status iamtypes.StatusType) step {
-	return func(ctx context.Context, c cloud, name string) error {
-		client := iam.NewFromConfig(c.config)
-		out, err := client.CreateAccessKey(ctx, &iam.CreateAccessKeyInput{UserName: &name})
-		if err != nil {
-			return err
-		}
-		_, err = client.UpdateAccessKey(ctx, &iam.UpdateAccessKeyInput{UserName: &name, AccessKeyId: out.AccessKey.AccessKeyId, Status: status})
-		return err
-	}
-}
-
-func passwordPolicy(length, remembered int32) maker {
-	return func(ctx context.Context, c cloud) (string, error) {
-		_, err := iam.NewFromConfig(c.config).UpdateAccountPasswordPolicy(ctx, &iam.UpdateAccountPasswordPolicyInput{
-			MinimumPasswordLength: &length, PasswordReusePrevention: &remembered,
-		})
-		return c.account, err
-	}
-}
-
-func bucket(name string, settings ...step) maker {
-	return func(ctx context.Context, c cloud) (string, error) {
-		in := &s3.CreateBucketInput{Bucket: &name, ObjectLockEnabledForBucket: aws.Bool(name == "e2e-locked")}
-		if c.config.Region != "us-east-1" {
-			in.CreateBucketConfiguration = &s3types.CreateBucketConfiguration{LocationConstraint: s3types.BucketLocationConstraint(c.config.Region)}
-		}
-		if _, err := c.s3().CreateBucket(ctx, in); err != nil {
-			return "", err
-		}
-		return "arn:aws:s3:::" + name, steps(ctx, c, name, settings)
-	}
-}
-
-func versioning(status s3types.BucketVersioningStatus) step {
-	return func(ctx context.Context, c cloud, name string) error {
-		_, err := c.s3().PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{
-			Bucket: &name, VersioningConfiguration: &s3types.VersioningConfiguration{Status: status},
-		})
-		return err
-	}
-}
-
-// encryption sets the default encryption; key names a planted KMS key.
-func encryption(algorithm s3types.ServerSideEncryption, key string) step {
-	return func(ctx context.Context, c cloud, name string) error {
-		byDefault := &s3types.ServerSideEncryptionByDefault{SSEAlgorithm: algorithm}
-		if key != "" {
-			byDefault.KMSMasterKeyID = c.id(key)
-		}
-		_, err := c.s3().PutBucketEncryption(ctx, &s3.PutBucketEncryptionInput{
-			Bucket: &name, ServerSideEncryptionConfiguration: &s3types.ServerSideEncryptionConfiguration{
-				Rules: []s3types.ServerSideEncryptionRule{{ApplyServerSideEncryptionByDefault: byDefault, BucketKeyEnabled: aws.Bool(true)}},
-			},
-		})
-		return err
-	}
-}
-
-func noPublicAccess(ctx context.Context, c cloud, name string) error {
-	yes := aws.Bool(true)
-	_, err := c.s3().PutPublicAccessBlock(ctx, &s3.PutPublicAccessBlockInput{
-		Bucket: &name, PublicAccessBlockConfiguration: &s3types.PublicAccessBlockConfiguration{
-			BlockPublicAcls: yes, BlockPublicPolicy: yes, IgnorePublicAcls: yes, RestrictPublicBuckets: yes,
-		},
-	})
-	return err
-}
-
-func publicPolicy(ctx context.Context, c cloud, name string) error {
-	_, err := c.s3().PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: &name, Policy: aws.String(
-		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::` + name + `/*"}]}`)})
-	return err
-}
-
-// trailPolicy lets CloudTrail write into the bucket.
-func trailPolicy(ctx context.Context, c cloud, name string) error {
-	_, err := c.s3().PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: &name, Policy: aws.String(
-		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"cloudtrail.amazonaws.com"},"Action":"s3:PutObject","Resource":"arn:aws:s3:::` + name + `/*"}]}`)})
-	return err
-}
-
-func accessLogsTo(target string) step {
-	return func(ctx context.Context, c cloud, name string) error {
-		if _, err := c.s3().PutBucketAcl(ctx, &s3.PutBucketAclInput{Bucket: &target, ACL: s3types.BucketCannedACL("log-delivery-write")}); err != nil {
-			return err
-		}
-		_, err := c.s3().PutBucketLogging(ctx, &s3.PutBucketLoggingInput{Bucket: &name, BucketLoggingStatus: &s3types.BucketLoggingStatus{
-			LoggingEnabled: &s3types.LoggingEnabled{TargetBucket: &target, TargetPrefix: aws.String(name + "/")},
-		}})
-		return err
-	}
-}
-
-func expireAfter(days int32) step {
-	return func(ctx context.Context, c cloud, name string) error {
-		_, err := c.s3().PutBucketLifecycleConfiguration(ctx, &s3.PutBucketLifecycleConfigurationInput{
-			Bucket: &name, LifecycleConfiguration: &s3types.BucketLifecycleConfiguration{Rules: []s3types.LifecycleRule{{
-				ID: aws.String("expire"), Status: s3types.ExpirationStatusEnabled,
-				Filter: &s3types.LifecycleRuleFilter{Prefix: aws.String("")}, Expiration: &s3types.LifecycleExpiration{Days: &days},
-			}}},
-		})
-		return err
-	}
-}
-
-// objectLock also turns versioning on: the one is not to be had without the other.
-func objectLock(ctx context.Context, c cloud, name string) error {
-	if err := versioning(s3types.BucketVersioningStatusEnabled)(ctx, c, name); err != nil {
-		return err
-	}
-	_, err := c.s3().PutObjectLockConfiguration(ctx, &s3.PutObjectLockConfigurationInput{
-		Bucket: &name, ObjectLockConfiguration: &s3types.ObjectLockConfiguration{ObjectLockEnabled: s3types.ObjectLockEnabledEnabled},
-	})
-	return err
-}
-
-func bucketTag(key, value string) step {
-	return func(ctx context.Context, c cloud, name string) error {
-		_, err := c.s3().PutBucketTagging(ctx, &s3.PutBucketTaggingInput{Bucket: &name, Tagging: &s3types.Tagging{
-			TagSet: []s3types.Tag{{Key: &key, Value: &value}},
-		}})
-		return err
-	}
 }
 
 func ebsDefault(on bool) maker {
@@ -250,6 +99,12 @@ func ebsDefault(on bool) maker {
 
 func (c cloud) ec2ARN(resource, id string) string {
 	return fmt.Sprintf("arn:aws:ec2:%s:%s:%s/%s", c.region, c.account, resource, id)
+}
+
+// plainARN is that of a snapshot or image, which names no account.
+// Source: service authorization reference, resource types of Amazon EC2.
+func (c cloud) plainARN(resource, id string) string {
+	return fmt.Sprintf("arn:aws:ec2:%s::%s/%s", c.region, resource, id)
 }
 
 // volume is planted encrypted with a planted KMS key, or plain when that is empty.
@@ -276,43 +131,50 @@ func snapshotOf(volume string) maker {
 		if err != nil {
 			return "", err
 		}
-		return c.ec2ARN("snapshot", *out.SnapshotId), nil
+		return c.plainARN("snapshot", *out.SnapshotId), nil
 	}
 }
 
-func vpc(ctx context.Context, c cloud) (string, error) {
-	out, err := ec2.NewFromConfig(c.config).CreateVpc(ctx, &ec2.CreateVpcInput{CidrBlock: aws.String("10.7.0.0/16")})
-	if err != nil {
-		return "", err
+// shared lets everyone restore a planted snapshot.
+func shared(snapshot string) maker {
+	return func(ctx context.Context, c cloud) (string, error) {
+		_, err := ec2.NewFromConfig(c.config).ModifySnapshotAttribute(ctx, &ec2.ModifySnapshotAttributeInput{
+			SnapshotId: last(c.id(snapshot)), Attribute: ec2types.SnapshotAttributeNameCreateVolumePermission,
+			OperationType: ec2types.OperationTypeAdd, GroupNames: []string{"all"},
+		})
+		return *c.id(snapshot), err
 	}
-	return c.ec2ARN("vpc", *out.Vpc.VpcId), nil
 }
 
-// subnetIn also connects an interface to the subnet, so that the VPC is in use.
-func subnetIn(vpc, cidr string) maker {
+// image is registered by its root device, of which moto makes a snapshot.
+func image(name string, public bool) maker {
 	return func(ctx context.Context, c cloud) (string, error) {
 		client := ec2.NewFromConfig(c.config)
-		out, err := client.CreateSubnet(ctx, &ec2.CreateSubnetInput{VpcId: last(c.id(vpc)), CidrBlock: &cidr})
+		out, err := client.RegisterImage(ctx, &ec2.RegisterImageInput{Name: &name, RootDeviceName: aws.String("/dev/sda1")})
 		if err != nil {
 			return "", err
 		}
-		_, err = client.CreateNetworkInterface(ctx, &ec2.CreateNetworkInterfaceInput{SubnetId: out.Subnet.SubnetId})
-		return c.ec2ARN("subnet", *out.Subnet.SubnetId), err
+		if public {
+			_, err = client.ModifyImageAttribute(ctx, &ec2.ModifyImageAttributeInput{
+				ImageId: out.ImageId, LaunchPermission: &ec2types.LaunchPermissionModifications{
+					Add: []ec2types.LaunchPermission{{Group: ec2types.PermissionGroupAll}},
+				},
+			})
+		}
+		return c.plainARN("image", *out.ImageId), err
 	}
 }
 
-func flowLog(on string, of ec2types.FlowLogsResourceType, traffic ec2types.TrafficType, group string) maker {
+// snapshotBehind finds the snapshot of a planted image.
+func snapshotBehind(image string) maker {
 	return func(ctx context.Context, c cloud) (string, error) {
-		out, err := ec2.NewFromConfig(c.config).CreateFlowLogs(ctx, &ec2.CreateFlowLogsInput{
-			ResourceIds: []string{*last(c.id(on))}, ResourceType: of, TrafficType: traffic,
-			LogGroupName: &group, DeliverLogsPermissionArn: aws.String("arn:aws:iam::" + c.account + ":role/flow"),
-		})
+		out, err := ec2.NewFromConfig(c.config).DescribeImages(ctx, &ec2.DescribeImagesInput{ImageIds: []string{*last(c.id(image))}})
 		if err != nil {
 			return "", err
 		}
-		if len(out.FlowLogIds) != 1 {
-			return "", fmt.Errorf("no flow log was made: %v", out.Unsuccessful)
+		if len(out.Images) != 1 || len(out.Images[0].BlockDeviceMappings) != 1 {
+			return "", fmt.Errorf("%s has not one device: %+v", image, out.Images)
 		}
-		return c.ec2ARN("vpc-flow-log", out.FlowLogIds[0]), nil
+		return c.plainARN("snapshot", *out.Images[0].BlockDeviceMappings[0].Ebs.SnapshotId), nil
 	}
 }

@@ -23,6 +23,7 @@ const (
 	refusing = "444444444444" // read through the refusing proxy
 	homeless = "555555555555" // of the tests of full and read-only disks
 	deployed = "666666666666" // in which the role is made
+	managing = "777777777777" // of an organisation
 )
 
 // The test credentials. Both have the shape of real ones, so that the scan for
@@ -44,6 +45,7 @@ func TestEndToEnd(t *testing.T) {
 	w := world{moto: startMoto(t), program: build(t)}
 	t.Run("tests", func(t *testing.T) { // ends when the parallel tests in it have
 		t.Run("estate", w.estate)
+		t.Run("organization", w.organization)
 		t.Run("daemon", w.daemon)
 		t.Run("denied", w.denied)
 		t.Run("preflight", w.preflight)
@@ -89,6 +91,8 @@ func startMoto(t *testing.T) string {
 	// are killed.
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", `"$@" </dev/null & cat >/dev/null; kill $!; wait`, "sh",
 		server, "-H", "127.0.0.1", "-p", port)
+	// Without them nobody can be given a policy that AWS manages.
+	cmd.Env = append(os.Environ(), "MOTO_IAM_LOAD_MANAGED_POLICIES=true")
 	output := new(bytes.Buffer)
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.Cancel = func() error { return nil } // the end of the input is the way
