@@ -279,7 +279,7 @@ func (w world) wantRestored(t *testing.T, b *bench, config, url string) {
 		{0, "tallystick_check_resources", []string{account, `check="aws-s3-versioning"`, `status="fail"`}},
 		{1, "tallystick_check_resources", []string{account, `check="aws-ebs-encryption-default"`, `status="fail"`}},
 		{0, "tallystick_drift_total", []string{account, `check="aws-s3-versioning"`}},
-		{1, "tallystick_gaps", []string{account, `collector="aws.ec2_ebs_defaults"`, `class="unavailable"`}},
+		{2, "tallystick_gaps", []string{account, `collector="aws.ec2_ebs_defaults"`, `class="unavailable"`}},
 		{1, "tallystick_config_reload_success", nil},
 	} {
 		if got, err := metric(scrape, want.name, want.labels...); err != nil || got != want.value {

@@ -76,6 +76,10 @@ func reconsideredEstate() []planted {
 		{"third root volume", hereUS, nil, volume},
 		{"root volume of the other instance", thereEU, nil, volume},
 
+		// moto does not tell the protection of a file system either.
+		{"encrypted file system", hereUS, nil, says{backed: "unknown"}},
+		{"plain file system", hereEU, nil, says{backed: "unknown"}},
+
 		{"role of a service", here, nil, role},
 		{"role of the own account", here, nil, role},
 		{"role of the organisation", here, nil, role},

@@ -102,10 +102,10 @@ func images() []planted {
 }
 
 func fileSystems() []planted {
-	const encrypted = "aws-efs-encrypted"
+	const encrypted, backed = "aws-efs-encrypted", "aws-backup-coverage"
 	return []planted{
-		{"encrypted file system", hereUS, fileSystem("secret", "rotated key"), says{encrypted: "pass"}},
-		{"plain file system", hereEU, fileSystem("plain", ""), says{encrypted: "fail"}},
+		{"encrypted file system", hereUS, fileSystem("secret", "rotated key"), says{encrypted: "pass", backed: "not_applicable"}},
+		{"plain file system", hereEU, fileSystem("plain", ""), says{encrypted: "fail", backed: "not_applicable"}},
 	}
 }
 

@@ -133,7 +133,7 @@ func wantVerdicts(t *testing.T, b *bench, want map[subject]string) {
 	// What the reason of an unknown verdict must name: the call, where moto does
 	// not serve it or answers nothing of use, or what has to be said by people.
 	whyUnknown := map[string][]string{
-		"aws-backup-coverage":           {"backup:ListProtectedResources malformed"},
+		"aws-backup-coverage":           {"backup:ListProtectedResources malformed", "no FileSystemProtection"},
 		"aws-backup-jobs":               {"backup:ListBackupJobs malformed"},
 		"aws-backup-recovery-encrypted": {"backup:ListRecoveryPointsByBackupVault malformed"},
 		"aws-cloudtrail-validation":     {"no Status.LatestDigestDeliveryTime"},
