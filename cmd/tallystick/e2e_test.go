@@ -55,6 +55,7 @@ func TestEndToEnd(t *testing.T) {
 		t.Run("read-only directory", w.readOnly)
 		t.Run("no directory", w.noDirectory)
 		t.Run("role", w.role)
+		t.Run("organization", w.organization)
 	})
 }
 
