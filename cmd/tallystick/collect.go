@@ -213,8 +213,8 @@ func (o *once) collect(ctx context.Context) (results []agent.Result, err error) 
 func (o *once) count(a *agent.Agent, done int) error {
 	schedule := a.Schedule()
 	for _, account := range o.accounts {
-		if !slices.ContainsFunc(schedule.Scopes, func(s evidence.Scope) bool { return s.Account == account }) {
-			return fmt.Errorf("--account %q is not among the accounts that are collected", account)
+		if err := inScope(schedule, account); err != nil {
+			return err
 		}
 	}
 	total := 0
@@ -225,6 +225,24 @@ func (o *once) count(a *agent.Agent, done int) error {
 	}
 	o.bar.set(uint64(done), uint64(total)) //nolint:gosec // counts of tasks
 	return nil
+}
+
+// inScope says why an account is not collected, if so.
+func inScope(s evidence.Schedule, account string) error {
+	if slices.ContainsFunc(s.Scopes, func(s evidence.Scope) bool { return s.Account == account }) {
+		return nil
+	}
+	for _, n := range s.NotCollected {
+		switch {
+		case n.Account != account:
+		case n.Excluded:
+			return fmt.Errorf("--account %q is left out by aws.organization: %s (approved by %s)", account, n.Reason, n.Approver)
+		default:
+			return fmt.Errorf("--account %q can not be collected: the organisation lists it as %s", account, n.State)
+		}
+	}
+	return fmt.Errorf("--account %q is not among the accounts that the organisation listed the last time; `tallystick collect --collector %s` lists them anew",
+		account, listingCollector)
 }
 
 // incomplete gives exit code 3 when something was not read or not sealed.

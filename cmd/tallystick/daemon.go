@@ -139,7 +139,7 @@ func (d *daemon) prepare(ctx context.Context, file *config.File, event string) (
 
 // reload gives the configuration that is to take the place of present. What
 // only a new process can change must not have changed.
-func (d *daemon) reload(ctx context.Context, present *prepared) (*prepared, error) {
+func (d *daemon) reload(ctx context.Context, a *agent.Agent, present *prepared) (*prepared, error) {
 	file, err := readConfig(d.path)
 	if err != nil {
 		return nil, err
@@ -160,11 +160,17 @@ func (d *daemon) reload(ctx context.Context, present *prepared) (*prepared, erro
 			return nil, file.Problem(fixed.key, "can not change while the daemon runs: restart it")
 		}
 	}
+	// The accounts are derived again when the next agent begins, which must not
+	// be the moment to find out that they can not be.
+	if _, _, err := live(ctx, file, a); err != nil {
+		return nil, err
+	}
 	return next, nil
 }
 
 // discover compares what is collected with what the newest listing says, and
-// gives what is to take the place of present when they differ. A listing that
+// gives what is to take the place of present when they differ: the same in all
+// but the accounts, whatever is in the operator's files by now. A listing that
 // can not be understood changes nothing.
 func (d *daemon) discover(ctx context.Context, a *agent.Agent, present *prepared) *prepared {
 	providers, _, err := live(ctx, present.file, a)
@@ -172,20 +178,18 @@ func (d *daemon) discover(ctx context.Context, a *agent.Agent, present *prepared
 	if err == nil {
 		same, err = sameEstate(a.Options, providers)
 	}
-	if err == nil && same {
-		return nil
-	}
-	var next *prepared
-	if err == nil {
-		next, err = d.prepare(ctx, present.file, evidence.EventDiscovered)
-	}
 	if err != nil {
 		d.log.Error("the accounts that are collected stay what they are", zap.Error(err))
 		return nil
 	}
+	if same {
+		return nil
+	}
+	next := *present
+	next.options.Event = evidence.EventDiscovered
 	d.log.Info("the organisation lists other accounts than are collected; they are taken in when no task runs",
 		zap.Int("accounts", len(providers[0].Accounts)))
-	return next
+	return &next
 }
 
 // agents runs an agent until ctx ends, and a new one for each reload.
@@ -292,6 +296,7 @@ func (d *daemon) runAgent(ctx context.Context, a *agent.Agent, present *prepared
 			if cause := context.Cause(ctx); cause != nil {
 				reason = cause.Error() // names the signal
 			} else if err == nil && relief != nil {
+				relief.options.Since = a.Relieved()
 				return relief, "the organisation lists other accounts than before", nil
 			}
 			return nil, reason, err
@@ -305,7 +310,7 @@ func (d *daemon) runAgent(ctx context.Context, a *agent.Agent, present *prepared
 			served <- err // for the end of run
 			return nil, "the HTTP listener failed", errors.Join(err, <-ended)
 		case <-reloads:
-			next, err := d.reload(ctx, present)
+			next, err := d.reload(ctx, a, present)
 			if err != nil {
 				d.metrics.ConfigReload(false)
 				d.log.Error("configuration not reloaded; the old one stays in force", zap.Error(err))

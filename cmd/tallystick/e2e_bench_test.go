@@ -287,24 +287,29 @@ func around(data []byte, at int64) []byte {
 // records reads the ledger as the program's own reader does.
 func records(t *testing.T, dir string) []any {
 	t.Helper()
+	var out []any
+	for _, e := range entries(t, dir) {
+		out = append(out, e.Predicate)
+	}
+	return out
+}
+
+func entries(t *testing.T, dir string) []evidence.Entry {
+	t.Helper()
 	r, err := ledger.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out []any
-	for entry, err := range r.Entries(0) {
+	var out []evidence.Entry
+	for raw, err := range r.Entries(0) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		statement, err := seal.Peek(entry.Data)
+		entry, err := seal.PeekEntry(raw.Index, raw.Data)
 		if err != nil {
 			t.Fatal(err)
 		}
-		record, err := evidence.Decode(statement)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, record)
+		out = append(out, entry)
 	}
 	return out
 }

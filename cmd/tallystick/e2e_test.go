@@ -45,7 +45,7 @@ func TestEndToEnd(t *testing.T) {
 	w := world{moto: startMoto(t), program: build(t)}
 	t.Run("tests", func(t *testing.T) { // ends when the parallel tests in it have
 		t.Run("estate", w.estate)
-		t.Run("organization", w.organization)
+		t.Run("delegated", w.delegated)
 		t.Run("daemon", w.daemon)
 		t.Run("denied", w.denied)
 		t.Run("preflight", w.preflight)
@@ -58,6 +58,7 @@ func TestEndToEnd(t *testing.T) {
 		t.Run("read-only directory", w.readOnly)
 		t.Run("no directory", w.noDirectory)
 		t.Run("role", w.role)
+		t.Run("organization", w.organization)
 	})
 }
 

@@ -35,8 +35,11 @@ func (s *sightings) Newest(stream evidence.Stream) *agent.RunState {
 	return &agent.RunState{Run: evidence.Run{Task: evidence.Task{Stream: stream}}}
 }
 
+// Listed implements agent.Known: nothing was known before.
+func (s *sightings) Listed(evidence.Stream) (*agent.RunState, error) { return nil, nil }
+
 // Before implements agent.Known: no schedule was in force.
-func (s *sightings) Before() *evidence.Schedule { return nil }
+func (s *sightings) Before() (*evidence.Schedule, error) { return nil, nil }
 
 // Observed implements agent.Known.
 func (s *sightings) Observed(r *agent.RunState, kind string) (iter.Seq2[evidence.Observation, error], bool, error) {

@@ -37,28 +37,43 @@ func find(c config.AWS, known agent.Known) (found, error) {
 	for _, a := range c.Accounts {
 		own = append(own, aws.Account{ID: a.ID, Role: a.Role, ExternalID: a.ExternalID})
 	}
+	before, err := known.Before()
+	if err != nil {
+		return found{}, err
+	}
 	if c.Organization.ManagementRole == "" {
-		return findManager(own, known)
+		return findManager(own, known, before)
 	}
 	o := organizationOf(c.Organization)
-	f := found{Members: o.Keep(known.Before()), listing: []string{o.Listing.ID}}
+	f := found{Members: o.Keep(before), listing: []string{o.Listing.ID}}
 	run := known.Newest(streamOf(listingCollector, o.Listing.ID))
+	whole := false
 	if run != nil {
-		whole, err := f.read(o, run, known)
-		if err != nil {
+		if whole, err = f.read(o, run, known, before); err != nil {
 			return found{}, err
 		}
-		if whole {
-			f.discovery = discoveryOf(f.Members, run.Record, known.Before())
+	}
+	if !whole {
+		if run, err = known.Listed(streamOf(listingCollector, o.Listing.ID)); err != nil {
+			return found{}, fmt.Errorf("read the organisation's listing of before: %w", err)
+		}
+		if run != nil {
+			if whole, err = f.read(o, run, known, before); err != nil {
+				return found{}, err
+			}
 		}
 	}
+	listed := f.Members
 	f.Members = f.With(own)
+	if whole {
+		f.discovery = discoveryOf(listed, own, run.Record, before)
+	}
 	return f, nil
 }
 
 // read takes the members from a listing. It says whether that was whole; what
 // of it was not stays as it was.
-func (f *found) read(o aws.Organization, run *agent.RunState, known agent.Known) (bool, error) {
+func (f *found) read(o aws.Organization, run *agent.RunState, known agent.Known, before *evidence.Schedule) (bool, error) {
 	var listing aws.Listing
 	lists := []struct {
 		kind string
@@ -66,7 +81,7 @@ func (f *found) read(o aws.Organization, run *agent.RunState, known agent.Known)
 	}{
 		{"aws.organizations.account", &listing.Accounts},
 		{"aws.organizations.unit", &listing.Units},
-		{"aws.organizations.delegated_administrator", &listing.Delegates},
+		{delegateKind, &listing.Delegates},
 	}
 	whole := make([]bool, len(lists))
 	for i, list := range lists {
@@ -78,71 +93,92 @@ func (f *found) read(o aws.Organization, run *agent.RunState, known agent.Known)
 	if !whole[0] {
 		return false, nil
 	}
-	before := f.Central
-	members, err := o.Members(listing)
+	was := f.Central
+	members, err := o.Members(listing, before)
 	if err != nil {
 		return false, err
 	}
 	if !whole[2] {
-		for _, id := range before {
-			if !slices.Contains(members.Central, id) && slices.ContainsFunc(members.Accounts, func(a aws.Account) bool { return a.ID == id }) {
-				members.Central = append(members.Central, id)
-			}
-		}
-		slices.Sort(members.Central)
+		members.Answers(was...)
 	}
 	f.Members = members
 	return true, nil
 }
 
+// delegateKind is what the listing says of delegated administrators.
+const delegateKind = "aws.organizations.delegated_administrator"
+
 // findManager looks among the accounts that the configuration names for the one
-// that manages their organisation, by what they said of their membership. The
-// others of the organisation are not collected: nobody said so.
-func findManager(own []aws.Account, known agent.Known) (found, error) {
-	f := found{Members: aws.Members{}.With(own)}
+// that manages their organisation, by what they said of their membership, and
+// for those to which it delegates. What could not be read stays as it was. The
+// other accounts of the organisation are not collected: nobody said so.
+func findManager(own []aws.Account, known agent.Known, before *evidence.Schedule) (found, error) {
+	f := found{Members: aws.Organization{}.Keep(nil)}
+	f.Members.Accounts = nil
+	f.Members = f.With(own)
 	for _, a := range f.Accounts {
-		run := known.Newest(streamOf(membershipCollector, a.ID))
-		if run == nil {
-			continue
-		}
-		memberships, _, err := known.Observed(run, "aws.organizations.membership")
+		manages, err := managesOrganization(a.ID, known, before)
 		if err != nil {
 			return found{}, fmt.Errorf("read the membership of account %s: %w", a.ID, err)
 		}
-		for o, err := range memberships {
-			if err != nil {
-				return found{}, fmt.Errorf("read the membership of account %s: %w", a.ID, err)
-			}
-			manager, err := aws.Manager(o)
-			if err != nil {
-				return found{}, err
-			}
-			if manager == a.ID {
-				f.listing = append(f.listing, a.ID)
-			}
+		if manages {
+			f.listing = append(f.listing, a.ID)
 		}
 	}
-	f.Central = slices.Clone(f.listing)
+	f.Answers(f.listing...)
 	for _, manager := range f.listing {
 		run := known.Newest(streamOf(listingCollector, manager))
 		if run == nil {
 			continue
 		}
-		// What it says of delegated administrators counts, and nothing else: the
-		// accounts are those of the configuration.
-		other := found{}
-		o := aws.Organization{Listing: aws.Account{ID: manager}}
-		if _, err := other.read(o, run, known); err != nil {
+		seen, whole, err := known.Observed(run, delegateKind)
+		if err != nil {
+			return found{}, fmt.Errorf("read the organisation's listing: %w", err)
+		}
+		ids, err := aws.Delegates(seen)
+		if err != nil {
 			return found{}, err
 		}
-		for _, id := range other.Central {
-			if !slices.Contains(f.Central, id) && slices.ContainsFunc(f.Accounts, func(a aws.Account) bool { return a.ID == id }) {
-				f.Central = append(f.Central, id)
+		f.Answers(ids...)
+		if before != nil && !whole {
+			for _, s := range before.Central {
+				f.Answers(s.Account)
 			}
 		}
 	}
-	slices.Sort(f.Central)
 	return f, nil
+}
+
+// managesOrganization says whether an account manages its organisation, by the
+// newest that it said of its membership, or by what was so before.
+func managesOrganization(id string, known agent.Known, before *evidence.Schedule) (bool, error) {
+	was := false
+	if before != nil {
+		was = slices.ContainsFunc(before.Collectors, func(c evidence.CollectorSchedule) bool {
+			return c.Collector == listingCollector && slices.Contains(c.Accounts, id)
+		})
+	}
+	run := known.Newest(streamOf(membershipCollector, id))
+	if run == nil {
+		return was, nil
+	}
+	memberships, _, err := known.Observed(run, "aws.organizations.membership")
+	if err != nil {
+		return false, err
+	}
+	for o, err := range memberships {
+		if err != nil {
+			return false, err
+		}
+		manager, read, err := aws.Manager(o)
+		if err != nil {
+			return false, err
+		}
+		if read {
+			return manager == id, nil
+		}
+	}
+	return was, nil
 }
 
 func streamOf(collector, account string) evidence.Stream {
@@ -174,8 +210,9 @@ func accountOf(arn string) string {
 	return parts[4]
 }
 
-// discoveryOf compares what a listing says with the schedule before it.
-func discoveryOf(m aws.Members, record uint64, before *evidence.Schedule) *evidence.Discovery {
+// discoveryOf compares what a listing says with the schedule before it. The
+// operator's own accounts are collected whether or not it has them.
+func discoveryOf(m aws.Members, own []aws.Account, record uint64, before *evidence.Schedule) *evidence.Discovery {
 	d := &evidence.Discovery{Record: record, Accounts: m.Listed}
 	var was evidence.Schedule
 	if before != nil {
@@ -206,7 +243,8 @@ func discoveryOf(m aws.Members, record uint64, before *evidence.Schedule) *evide
 	}
 	for _, known := range []map[string]bool{collected, left} {
 		for id, ours := range known {
-			if ours && !now[id] {
+			named := slices.ContainsFunc(own, func(a aws.Account) bool { return a.ID == id })
+			if ours && !now[id] && !named {
 				d.Vanished = append(d.Vanished, id)
 			}
 		}

@@ -44,6 +44,29 @@ type Members struct {
 	Accounts     []Account               // to be collected, sorted by id, the listing one among them
 	Central      []string                // of those, the ones that answer for the organisation, sorted
 	NotCollected []evidence.NotCollected // the others, sorted by id
+
+	answering map[string]bool // those that answer for the organisation, collected or not
+}
+
+// settle puts the members in order, and tells which of them are central.
+func (m *Members) settle() {
+	slices.SortFunc(m.Accounts, func(a, b Account) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(m.NotCollected, func(a, b evidence.NotCollected) int { return strings.Compare(a.Account, b.Account) })
+	m.Central = nil
+	for _, a := range m.Accounts {
+		if m.answering[a.ID] {
+			m.Central = append(m.Central, a.ID)
+		}
+	}
+}
+
+// Answers says that some accounts answer for the organisation too, beside those
+// of the listing.
+func (m *Members) Answers(ids ...string) {
+	for _, id := range ids {
+		m.answering[id] = true
+	}
+	m.settle()
 }
 
 // listedAccount is what counts of an account of a listing.
@@ -63,21 +86,21 @@ func (a listedAccount) state() string {
 	return a.Status
 }
 
-// Members chooses from a listing. An account to which a rule may or may not
-// apply, because its tags or its place could not be read, is collected: what is
-// left out must be known to be meant. The listing account itself is always
-// collected.
-func (o Organization) Members(l Listing) (Members, error) {
+// Members chooses from a listing. Where it is not known whether a rule applies
+// to an account, because its tags or its place could not be read, the account
+// is collected, unless it was left out by that very rule before: what is left
+// out must be known to be meant. The listing account itself is always collected.
+func (o Organization) Members(l Listing, before *evidence.Schedule) (Members, error) {
 	units, err := unitNames(l.Units)
 	if err != nil {
 		return Members{}, err
 	}
-	m := Members{Accounts: []Account{o.Listing}}
-	central := map[string]bool{o.Listing.ID: true}
-	delegates, err := delegatesOf(l.Delegates)
+	m := o.nobody()
+	delegates, err := Delegates(l.Delegates)
 	if err != nil {
 		return Members{}, err
 	}
+	was := leftOut(before)
 	for seen, err := range l.Accounts {
 		if err != nil {
 			return Members{}, err
@@ -90,53 +113,75 @@ func (o Organization) Members(l Listing) (Members, error) {
 		m.Listed++
 		// The owner in the ARN of an account is the management account.
 		// Source: service authorization reference, arn:aws:organizations::OWNER:account/o-ID/ACCOUNT.
-		if arn := splitARN(seen.ID); arn != nil && arn[4] == a.ID || delegates[a.ID] {
-			central[a.ID] = true
+		if arn := splitARN(seen.ID); arn != nil && arn[4] == a.ID {
+			m.answering[a.ID] = true
 		}
-		if a.ID == o.Listing.ID {
-			continue
-		}
-		if left, out := o.leavesOut(a, units); out {
-			m.NotCollected = append(m.NotCollected, left)
-			continue
-		}
-		m.Accounts = append(m.Accounts, o.member(a.ID))
+		o.take(&m, a, units, was[a.ID])
 	}
-	slices.SortFunc(m.Accounts, func(a, b Account) int { return strings.Compare(a.ID, b.ID) })
-	slices.SortFunc(m.NotCollected, func(a, b evidence.NotCollected) int { return strings.Compare(a.Account, b.Account) })
-	for _, a := range m.Accounts {
-		if central[a.ID] {
-			m.Central = append(m.Central, a.ID)
-		}
-	}
+	m.Answers(delegates...)
 	return m, nil
 }
 
 // Keep gives the members of a schedule that was in force, for when there is no
-// whole listing: neither an account nor an exclusion is lost by that.
+// whole listing: neither an account nor an exclusion is lost by that. Rules that
+// name an account by its id hold all the same.
 func (o Organization) Keep(before *evidence.Schedule) Members {
-	m := Members{Accounts: []Account{o.Listing}, Central: []string{o.Listing.ID}}
+	m := o.nobody()
 	if before == nil {
+		m.settle()
 		return m
 	}
 	for _, s := range before.Scopes {
-		if s.Provider == Provider && s.Account != o.Listing.ID {
-			m.Accounts = append(m.Accounts, o.member(s.Account))
-		}
-	}
-	for _, s := range before.Central {
-		if s.Provider == Provider && s.Account != o.Listing.ID {
-			m.Central = append(m.Central, s.Account)
+		if s.Provider == Provider {
+			o.take(&m, listedAccount{ID: s.Account}, nil, evidence.NotCollected{})
 		}
 	}
 	for _, n := range before.NotCollected {
-		if n.Provider == Provider {
+		switch {
+		case n.Provider != Provider:
+		case n.Excluded:
+			o.take(&m, listedAccount{ID: n.Account, Name: n.Name}, nil, n)
+		default:
 			m.NotCollected = append(m.NotCollected, n)
 		}
 	}
-	slices.SortFunc(m.Accounts, func(a, b Account) int { return strings.Compare(a.ID, b.ID) })
-	slices.Sort(m.Central)
+	for _, s := range before.Central {
+		if s.Provider == Provider {
+			m.answering[s.Account] = true
+		}
+	}
+	m.settle()
 	return m
+}
+
+func (o Organization) nobody() Members {
+	return Members{Accounts: []Account{o.Listing}, answering: map[string]bool{o.Listing.ID: true}}
+}
+
+// take takes an account in, or leaves it out.
+func (o Organization) take(m *Members, a listedAccount, units map[string]string, was evidence.NotCollected) {
+	if a.ID == o.Listing.ID {
+		return
+	}
+	if left, out := o.leavesOut(a, units, was); out {
+		m.NotCollected = append(m.NotCollected, left)
+		return
+	}
+	m.Accounts = append(m.Accounts, o.member(a.ID))
+}
+
+// leftOut gives what a schedule leaves out, by account.
+func leftOut(s *evidence.Schedule) map[string]evidence.NotCollected {
+	out := map[string]evidence.NotCollected{}
+	if s == nil {
+		return out
+	}
+	for _, n := range s.NotCollected {
+		if n.Provider == Provider {
+			out[n.Account] = n
+		}
+	}
+	return out
 }
 
 // member gives the way into a member account.
@@ -147,32 +192,34 @@ func (o Organization) member(id string) Account {
 	}
 }
 
-// leavesOut says why an account is not collected, if so.
-func (o Organization) leavesOut(a listedAccount, units map[string]string) (evidence.NotCollected, bool) {
+// leavesOut says why an account is not collected, if so. was is why it was not
+// before.
+func (o Organization) leavesOut(a listedAccount, units map[string]string, was evidence.NotCollected) (evidence.NotCollected, bool) {
 	left := evidence.NotCollected{Scope: evidence.Scope{Provider: Provider, Account: a.ID}, Name: a.Name}
+	exclude := func(reason, approver string, undecided bool) bool {
+		if undecided && !(was.Excluded && was.Reason == reason && was.Approver == approver) {
+			return false
+		}
+		left.Excluded, left.Reason, left.Approver = true, reason, approver
+		return true
+	}
 	for _, rule := range o.Exclude {
-		if is, known := rule.applies(a, units); is && known {
-			left.Excluded, left.Reason, left.Approver = true, rule.Reason, rule.Approver
+		if is, known := rule.applies(a, units); (is || !known) && exclude(rule.Reason, rule.Approver, !known) {
 			return left, true
 		}
 	}
-	included := len(o.Include) == 0
+	included, undecided := len(o.Include) == 0, false
+	var reasons, approvers []string
 	for _, rule := range o.Include {
 		is, known := rule.applies(a, units)
-		included = included || is || !known
+		included, undecided = included || is, undecided || !known
+		reasons, approvers = append(reasons, rule.Reason), append(approvers, rule.Approver)
 	}
-	if !included {
-		left.Excluded = true
-		var reasons, approvers []string
-		for _, rule := range o.Include {
-			reasons, approvers = append(reasons, rule.Reason), append(approvers, rule.Approver)
-		}
-		left.Reason = "not among what is included: " + joined(reasons)
-		left.Approver = joined(approvers)
+	if !included && exclude("not among what is included: "+joined(reasons), joined(approvers), undecided) {
 		return left, true
 	}
 	// An account that is not active answers nobody: its roles can not be assumed.
-	if state := a.state(); state != "ACTIVE" {
+	if state := a.state(); state != "ACTIVE" && state != "" {
 		left.State = state
 		return left, true
 	}
@@ -245,9 +292,9 @@ func unitNames(units iter.Seq2[evidence.Observation, error]) (map[string]string,
 	return names, nil
 }
 
-// delegatesOf gives the ids of the delegated administrators.
-func delegatesOf(delegates iter.Seq2[evidence.Observation, error]) (map[string]bool, error) {
-	ids := map[string]bool{}
+// Delegates gives the ids of delegated administrators.
+func Delegates(delegates iter.Seq2[evidence.Observation, error]) ([]string, error) {
+	var ids []string
 	for seen, err := range delegates {
 		if err != nil {
 			return nil, err
@@ -256,25 +303,27 @@ func delegatesOf(delegates iter.Seq2[evidence.Observation, error]) (map[string]b
 		if err := json.Unmarshal(seen.Body, &d); err != nil {
 			return nil, fmt.Errorf("delegated administrator %s of the organisation's listing can not be understood: %w", seen.ID, err)
 		}
-		ids[d.ID] = true
+		ids = append(ids, d.ID)
 	}
 	return ids, nil
 }
 
 // Manager gives the id of the account that manages the organisation of an
-// account, from an observation of aws.organizations_membership. It is empty for
-// an account that belongs to none.
-func Manager(o evidence.Observation) (string, error) {
-	var m struct {
-		Organization *struct{ MasterAccountID string }
-	}
+// account, from an observation of aws.organizations_membership, and whether that
+// could be read. It is empty for an account that belongs to none.
+func Manager(o evidence.Observation) (id string, known bool, err error) {
+	var m struct{ Organization json.RawMessage }
 	if err := json.Unmarshal(o.Body, &m); err != nil {
-		return "", fmt.Errorf("membership %s can not be understood: %w", o.ID, err)
+		return "", false, fmt.Errorf("membership %s can not be understood: %w", o.ID, err)
 	}
 	if m.Organization == nil {
-		return "", nil
+		return "", false, nil
 	}
-	return m.Organization.MasterAccountID, nil
+	var organization struct{ MasterAccountID string }
+	if err := json.Unmarshal(m.Organization, &organization); err != nil {
+		return "", false, fmt.Errorf("membership %s can not be understood: %w", o.ID, err)
+	}
+	return organization.MasterAccountID, true, nil
 }
 
 // With gives the members with accounts that the operator named: his way into
@@ -288,13 +337,11 @@ func (m Members) With(own []Account) Members {
 	for _, a := range own {
 		byID[a.ID] = a
 	}
-	m.Accounts = nil
-	for _, id := range slices.Sorted(maps.Keys(byID)) {
-		m.Accounts = append(m.Accounts, byID[id])
-	}
+	m.Accounts = slices.Collect(maps.Values(byID))
 	m.NotCollected = slices.DeleteFunc(slices.Clone(m.NotCollected), func(n evidence.NotCollected) bool {
 		_, named := byID[n.Account]
 		return named
 	})
+	m.settle()
 	return m
 }

@@ -2,6 +2,7 @@ package aws
 
 import (
 	"encoding/json"
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -111,7 +112,7 @@ func TestMembers(t *testing.T) {
 				Listing:    Account{ID: management, Role: "arn:aws:iam::111122223333:role/TallystickOrganization"},
 				MemberRole: "path/TallystickReader", ExternalID: "x-7f3a", Include: tt.include, Exclude: tt.exclude,
 			}
-			m, err := o.Members(exampleListing())
+			m, err := o.Members(exampleListing(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -160,7 +161,7 @@ func TestMembersWithoutUnits(t *testing.T) {
 	l.Units = all()
 	rules := []AccountRule{{Unit: "Sandbox", Reason: "because", Approver: "Sam Roe"}}
 	o := Organization{Listing: Account{ID: "111122223333"}, Exclude: rules}
-	m, err := o.Members(l)
+	m, err := o.Members(l, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +174,7 @@ func TestMembersWithoutUnits(t *testing.T) {
 // among those that answer for it, and is told by the owner in the ARNs.
 func TestMembersOfDelegate(t *testing.T) {
 	o := Organization{Listing: Account{ID: "444455556666", Role: "arn:aws-us-gov:iam::444455556666:role/R"}, MemberRole: "R"}
-	m, err := o.Members(exampleListing())
+	m, err := o.Members(exampleListing(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +184,10 @@ func TestMembersOfDelegate(t *testing.T) {
 }
 
 func TestMembersKeepAndWith(t *testing.T) {
-	o := Organization{Listing: Account{ID: "111122223333", Role: "arn:aws:iam::111122223333:role/L"}, MemberRole: "R"}
+	o := Organization{
+		Listing: Account{ID: "111122223333", Role: "arn:aws:iam::111122223333:role/L"}, MemberRole: "R",
+		Exclude: []AccountRule{{Tag: "x", Reason: "because"}}, // the rule that left it out is still there
+	}
 	of := func(id string) evidence.Scope { return evidence.Scope{Provider: Provider, Account: id} }
 	m := o.Keep(&evidence.Schedule{
 		Scopes:       []evidence.Scope{of("111122223333"), of("444455556666"), {Provider: "gcp", Account: "p"}},
@@ -204,12 +208,124 @@ func TestMembersKeepAndWith(t *testing.T) {
 
 func TestManager(t *testing.T) {
 	for body, want := range map[string]string{
-		`{"AccountId":"1","Organization":{"Id":"o-exampleorg1","MasterAccountId":"111122223333"}}`: "111122223333",
-		`{"AccountId":"1","Organization":null}`:                                                    "",
-		`{"AccountId":"1"}`:                                                                        "", // it could not be read
+		`{"AccountId":"1","Organization":{"Id":"o-exampleorg1","MasterAccountId":"111122223333"}}`: "111122223333 true",
+		`{"AccountId":"1","Organization":null}`:                                                    " true",
+		`{"AccountId":"1"}`:                                                                        " false", // it could not be read
 	} {
-		if got, err := Manager(evidence.Observation{Body: json.RawMessage(body)}); err != nil || got != want {
-			t.Errorf("%s: %q, %v; want %q", body, got, err, want)
+		got, known, err := Manager(evidence.Observation{Body: json.RawMessage(body)})
+		if text := fmt.Sprintf("%s %t", got, known); err != nil || text != want {
+			t.Errorf("%s: %q, %v; want %q", body, text, err, want)
 		}
+	}
+	if _, _, err := Manager(evidence.Observation{Body: json.RawMessage(`{"Organization":7}`)}); err == nil {
+		t.Error("what is no organisation is taken for one")
+	}
+}
+
+// What can not be read this time stays left out by the rule that left it out
+// before; a rule that is another, or that is gone, does not hold.
+func TestMembersUndecided(t *testing.T) {
+	of := func(id string) evidence.Scope { return evidence.Scope{Provider: Provider, Account: id} }
+	dark := "777700001111" // in the listing without tags and place
+	was := func(reason, approver string) *evidence.Schedule {
+		return &evidence.Schedule{NotCollected: []evidence.NotCollected{{Scope: of(dark), Excluded: true, Reason: reason, Approver: approver}}}
+	}
+	const notIncluded = "not among what is included: because"
+	rule := AccountRule{Tag: "env=test", Reason: "because", Approver: "Sam Roe"}
+	place := AccountRule{Unit: "Sandbox", Reason: "because", Approver: "Sam Roe"}
+	tests := []struct {
+		name             string
+		include, exclude []AccountRule
+		before           *evidence.Schedule
+		left             bool
+	}{
+		{"left out by it before", nil, []AccountRule{rule}, was("because", "Sam Roe"), true},
+		{"by its place", nil, []AccountRule{place}, was("because", "Sam Roe"), true},
+		{"never", nil, []AccountRule{rule}, &evidence.Schedule{Scopes: []evidence.Scope{of(dark)}}, false},
+		{"nothing before", nil, []AccountRule{rule}, nil, false},
+		{"by another rule", nil, []AccountRule{rule}, was("another", "Sam Roe"), false},
+		{"by another approver", nil, []AccountRule{rule}, was("because", "Jo Doe"), false},
+		{"for its state", nil, []AccountRule{rule}, &evidence.Schedule{NotCollected: []evidence.NotCollected{{Scope: of(dark), State: "SUSPENDED"}}}, false},
+		{"not among what is included", []AccountRule{rule}, nil, was(notIncluded, "Sam Roe"), true},
+		{"not included by another rule", []AccountRule{rule}, nil, was("not among what is included: another", "Sam Roe"), false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			o := Organization{Listing: Account{ID: "111122223333"}, Include: tt.include, Exclude: tt.exclude}
+			m, err := o.Members(exampleListing(), tt.before)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if left := slices.ContainsFunc(m.NotCollected, func(n evidence.NotCollected) bool { return n.Account == dark }); left != tt.left {
+				t.Errorf("left out: %t, want %t", left, tt.left)
+			}
+		})
+	}
+}
+
+// An account of which the listing does not say what state it is in is collected.
+func TestMembersWithoutState(t *testing.T) {
+	l := exampleListing()
+	l.Accounts = all(evidence.Observation{ID: "a", Body: json.RawMessage(`{"Id":"444455556666","Tags":[]}`)})
+	m, err := Organization{Listing: Account{ID: "111122223333"}}.Members(l, nil)
+	if err != nil || len(m.Accounts) != 2 || len(m.NotCollected) != 0 {
+		t.Errorf("collected %v, not %v, %v", m.Accounts, m.NotCollected, err)
+	}
+}
+
+// Without a whole listing, what was so before holds, and rules that name an id.
+func TestMembersKeepWithRules(t *testing.T) {
+	of := func(id string) evidence.Scope { return evidence.Scope{Provider: Provider, Account: id} }
+	by := func(id string) AccountRule { return AccountRule{ID: id, Reason: "because", Approver: "Sam Roe"} }
+	before := &evidence.Schedule{
+		Scopes:  []evidence.Scope{of("111122223333"), of("444455556666"), of("555500001111")},
+		Central: []evidence.Scope{of("111122223333"), of("444455556666")},
+		NotCollected: []evidence.NotCollected{
+			{Scope: of("666600001111"), Name: "n6", Excluded: true, Reason: "because", Approver: "Sam Roe"},
+			{Scope: of("888800001111"), State: "SUSPENDED"},
+			{Scope: evidence.Scope{Provider: "gcp", Account: "p"}, Excluded: true},
+		},
+	}
+	for _, tt := range []struct {
+		name             string
+		include, exclude []AccountRule
+		want             string
+	}{
+		{"as before", nil, []AccountRule{by("666600001111")}, "111122223333 444455556666 555500001111 | 666600001111 888800001111 | 111122223333 444455556666"},
+		{"by a tag", nil, []AccountRule{{Tag: "x", Reason: "because", Approver: "Sam Roe"}}, "111122223333 444455556666 555500001111 | 666600001111 888800001111 | 111122223333 444455556666"},
+		{"without a rule", nil, nil, "111122223333 444455556666 555500001111 666600001111 | 888800001111 | 111122223333 444455556666"},
+		{"without another", nil, []AccountRule{by("444455556666")}, "111122223333 555500001111 666600001111 | 444455556666 888800001111 | 111122223333"},
+		{"only one", []AccountRule{by("555500001111")}, nil, "111122223333 555500001111 | 444455556666 666600001111 888800001111 | 111122223333"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o := Organization{Listing: Account{ID: "111122223333"}, Include: tt.include, Exclude: tt.exclude}
+			m := o.Keep(before)
+			var collected, left []string
+			for _, a := range m.Accounts {
+				collected = append(collected, a.ID)
+			}
+			for _, n := range m.NotCollected {
+				left = append(left, n.Account)
+			}
+			if got := strings.Join(collected, " ") + " | " + strings.Join(left, " ") + " | " + strings.Join(m.Central, " "); got != tt.want {
+				t.Errorf("%s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// An account that answers for the organisation does so also when only the
+// operator's own way leads into it.
+func TestMembersWithDelegate(t *testing.T) {
+	o := Organization{Listing: Account{ID: "111122223333"}, Exclude: []AccountRule{{ID: "444455556666", Reason: "because", Approver: "Sam Roe"}}}
+	m, err := o.Members(exampleListing(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(m.Central, []string{"111122223333"}) {
+		t.Errorf("central %v without the delegated administrator", m.Central)
+	}
+	if m = m.With([]Account{{ID: "444455556666"}}); !slices.Equal(m.Central, []string{"111122223333", "444455556666"}) {
+		t.Errorf("central %v with it", m.Central)
 	}
 }

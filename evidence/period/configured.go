@@ -25,11 +25,13 @@ func (d *differ) configured(index uint64, old, now *configured) error {
 		return nil
 	}
 	var changes []Change
-	add := func(what, subject, field string, was, is any) {
+	add := func(what, subject, field string, was, is any) *Change {
 		from, to := encoded(was), encoded(is)
-		if from != to {
-			changes = append(changes, Change{What: what, Subject: subject, Field: field, From: from, To: to})
+		if from == to {
+			return &Change{}
 		}
+		changes = append(changes, Change{What: what, Subject: subject, Field: field, From: from, To: to})
+		return &changes[len(changes)-1]
 	}
 	add(ChangeBinary, "tallystick", "version", old.Agent.Version, now.Agent.Version)
 	add(ChangeBinary, "tallystick", "binary", old.Agent.Binary, now.Agent.Binary)
@@ -45,8 +47,8 @@ func (d *differ) configured(index uint64, old, now *configured) error {
 	changes = append(changes, catalogueChanges(old.catalogue, now.catalogue)...)
 	add(ChangeConfig, "configuration.yaml", "sha256", old.file, now.file)
 	for _, c := range changes {
-		if d := now.Discovery; d != nil && now.Event == evidence.EventDiscovered && c.What == ChangeScope {
-			c.Reason = fmt.Sprintf("by the organisation's own listing, record %d", d.Record)
+		if d := now.Discovery; d != nil && c.What == ChangeScope && (now.Event == evidence.EventDiscovered || discovered(d, c)) {
+			c.Reason = strings.TrimPrefix(fmt.Sprintf("%s; by the organisation's own listing, record %d", c.Reason, d.Record), "; ")
 		}
 		if now.Event == evidence.EventManual {
 			c.Reason = strings.TrimPrefix(c.Reason+"; for a run by hand: the schedule in force stays what it was", "; ")
@@ -56,6 +58,14 @@ func (d *differ) configured(index uint64, old, now *configured) error {
 		}
 	}
 	return nil
+}
+
+// discovered says whether a change is of an account in which a listing differs
+// from the schedule before. Another configuration may take force with it.
+func discovered(d *evidence.Discovery, c Change) bool {
+	return slices.ContainsFunc(slices.Concat(d.Appeared, d.Vanished, d.Suspended), func(account string) bool {
+		return strings.HasSuffix(c.Subject, "/"+account)
+	})
 }
 
 func (d *differ) stopped(e evidence.Entry, p *evidence.Stop) error {
@@ -92,7 +102,7 @@ func encoded(v any) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-func (d *differ) schedules(old, now *configured, add func(what, subject, field string, was, is any)) {
+func (d *differ) schedules(old, now *configured, add func(what, subject, field string, was, is any) *Change) {
 	byName := func(s evidence.Schedule) map[string]evidence.CollectorSchedule {
 		out := map[string]evidence.CollectorSchedule{}
 		for _, c := range s.Collectors {
@@ -117,7 +127,7 @@ func (d *differ) schedules(old, now *configured, add func(what, subject, field s
 	}
 }
 
-func (d *differ) scopes(old, now *configured, add func(what, subject, field string, was, is any)) {
+func (d *differ) scopes(old, now *configured, add func(what, subject, field string, was, is any) *Change) {
 	for _, s := range now.schedule.Scopes {
 		if !slices.Contains(old.schedule.Scopes, s) {
 			add(ChangeScope, s.String(), "account", nil, s.Account)
@@ -130,7 +140,8 @@ func (d *differ) scopes(old, now *configured, add func(what, subject, field stri
 	}
 	wasLeft, isLeft := left(old.schedule), left(now.schedule)
 	for _, scope := range slices.Sorted(maps.Keys(union(wasLeft, isLeft))) {
-		add(ChangeScope, scope, "not_collected", value(wasLeft, scope), value(isLeft, scope))
+		c := add(ChangeScope, scope, "not_collected", why(wasLeft, scope), why(isLeft, scope))
+		c.Approver, c.Reason = isLeft[scope].Approver, isLeft[scope].Reason
 	}
 	wasCentral, isCentral := central(old.schedule), central(now.schedule)
 	for _, scope := range slices.Sorted(maps.Keys(union(wasCentral, isCentral))) {
@@ -149,17 +160,25 @@ func value[V any](m map[string]V, key string) any {
 	return nil
 }
 
-// left gives the scopes that are known and not looked at, with why.
-func left(s evidence.Schedule) map[string]string {
-	out := make(map[string]string, len(s.NotCollected))
+// left gives the scopes that are known and not looked at.
+func left(s evidence.Schedule) map[string]evidence.NotCollected {
+	out := make(map[string]evidence.NotCollected, len(s.NotCollected))
 	for _, n := range s.NotCollected {
-		why := "state " + n.State
-		if n.Excluded {
-			why = "excluded: " + n.Reason + " (approved by " + n.Approver + ")"
-		}
-		out[n.Scope.String()] = why
+		out[n.Scope.String()] = n
 	}
 	return out
+}
+
+// why says why a scope is not looked at, or gives nil when it is.
+func why(left map[string]evidence.NotCollected, scope string) any {
+	n, ok := left[scope]
+	switch {
+	case !ok:
+		return nil
+	case n.Excluded:
+		return "excluded: " + n.Reason + " (approved by " + n.Approver + ")"
+	}
+	return "state " + n.State
 }
 
 // central gives the scopes that answer for their organisation.

@@ -88,6 +88,10 @@ type world struct {
 
 	exprs     map[string]string // by collector
 	accounts  []string
+	central   []string
+	left      []evidence.NotCollected
+	chosen    []string // regions
+	discovery *evidence.Discovery
 	catalogue string
 	zone      string
 	limits    map[string]int
@@ -193,6 +197,13 @@ func (w *world) schedule() evidence.Schedule {
 	for _, a := range w.accounts {
 		s.Scopes = append(s.Scopes, evidence.Scope{Provider: "t", Account: a})
 	}
+	for _, a := range w.central {
+		s.Central = append(s.Central, evidence.Scope{Provider: "t", Account: a})
+	}
+	s.NotCollected = w.left
+	if w.chosen != nil {
+		s.Regions = map[string][]string{"t": w.chosen}
+	}
 	return s
 }
 
@@ -207,7 +218,7 @@ func (w *world) configure(when time.Time, event string) {
 	w.scheduleDigest, w.catalogueDigest = w.put(string(raw)), w.put(w.catalogue)
 	w.record(evidence.TypeConfiguration, evidence.Configuration{
 		Header: w.header(when), Sequence: w.configs, Event: event, Ledger: "period.test", Organization: "Example", PeriodStart: "2026-01-01", PeriodEnd: "2026-12-31",
-		RemediationDays: maps.Clone(w.limits),
+		RemediationDays: maps.Clone(w.limits), Discovery: w.discovery,
 	}, evidence.SubjectOf(evidence.PayloadConfiguration, w.put(w.file)), evidence.SubjectOf(evidence.PayloadSchedule, w.scheduleDigest),
 		evidence.SubjectOf(evidence.PayloadCatalogue, w.catalogueDigest))
 }

@@ -28,6 +28,8 @@ func TestSoundBundle(t *testing.T) {
 	early := week()
 	early.record = func(x *evidence.Export) { x.Header = header(day(10, 13)) }
 	moment := export{kind: evidence.ExportAsOf, from: day(9, 0), to: day(9, 0).AddDate(0, 0, 1)}
+	// On the 7th a configuration takes force at 11:50, after what was judged that day.
+	fresh := export{kind: evidence.ExportAsOf, from: day(7, 0), to: day(7, 12).Add(-5 * time.Minute)}
 	for _, test := range []struct {
 		name  string
 		of    export
@@ -40,6 +42,7 @@ func TestSoundBundle(t *testing.T) {
 		{"made before its window ended", early, Slots{Due: 42, Complete: 38, Missed: 4, Unscheduled: true}},
 		{"from before the ledger began", export{kind: evidence.ExportPeriod, from: day(1, 0).AddDate(0, 0, -5), to: day(3, 0)}, Slots{Due: 12, Complete: 12, Unscheduled: true}},
 		{"a moment", moment, Slots{Due: 4, Complete: 4}},
+		{"a moment under a configuration that nothing was judged by", fresh, Slots{Due: 4, Complete: 4}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			e.t = t

@@ -143,7 +143,7 @@ func (e *estate) slot(at time.Time, written uint64) {
 		}
 		a.Checks = []evidence.CheckCount{{Check: "iam", Pass: 1}, {Check: "s3", Fail: 1}}
 		e.record(evidence.TypeAssessment, a, evidence.SubjectOf(evidence.PayloadVerdicts, e.put(fmt.Sprintf("{%q:1}\n{}\n", scope.String()))),
-			evidence.SubjectOf(evidence.PayloadCatalogue, e.catalogue))
+			evidence.SubjectOf(evidence.PayloadCatalogue, e.catalogue), evidence.SubjectOf(evidence.PayloadSchedule, e.schedule))
 	}
 }
 

@@ -103,7 +103,7 @@ func TestExtractRules(t *testing.T) {
 			}
 			w.record(evidence.TypeAssessment, evidence.Assessment{Header: header(hour(7).Add(minutes(2))), Scope: buckets.Scope, Sequence: 9, Used: []evidence.Used{
 				{Stream: buckets.String(), Sequence: 1, Slot: hour(2), Record: 1}, {Stream: buckets.String(), Sequence: 6, Slot: hour(7), Record: 5},
-			}})
+			}}, w.judged(0)...)
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"path"
+	"slices"
 	"time"
 
 	"github.com/tallystick/tallystick/evidence"
@@ -29,6 +30,8 @@ type rules struct {
 	latest         time.Time                 // of all records
 	alive          time.Time                 // the latest time of a record of an agent that follows the schedule
 	runs           map[uint64]usedRun        // by record
+
+	centrals map[evidence.Digest]map[evidence.Scope]bool // by schedule; see central
 }
 
 type lastRecord struct {
@@ -72,6 +75,7 @@ func newRules() *rules {
 	return &rules{
 		last: make(map[evidence.Clock]lastRecord), streams: make(map[evidence.Stream]*stream),
 		runs: make(map[uint64]usedRun), assessments: make(map[evidence.Scope]uint64),
+		centrals: make(map[evidence.Digest]map[evidence.Scope]bool),
 	}
 }
 
@@ -157,6 +161,9 @@ func (r *rules) configuration(index uint64, p *evidence.Configuration, s evidenc
 	} else if p.Sequence != r.configurations+1 {
 		c.problem(KindSequence, recordPlace(index), "it is configuration number %d, the one before it was number %d: records between them are missing, doubled or moved",
 			p.Sequence, r.configurations)
+	}
+	if d := p.Discovery; d != nil && !r.isRun(d.Record) {
+		c.problem(KindConfiguration, recordPlace(index), "its accounts rest on the listing in record %d, which is no run before it", d.Record)
 	}
 	r.configurations = p.Sequence
 	r.schedule, _ = s.Payload(evidence.PayloadSchedule)
@@ -253,10 +260,58 @@ func (r *rules) assessment(index uint64, p *evidence.Assessment, st evidence.Sta
 		verdicts += int64(n.Pass) + int64(n.Fail) + int64(n.Unknown) + int64(n.NotApplicable)
 	}
 	r.lines(index, st, evidence.PayloadVerdicts, verdicts)
+	inForce := r.inForce(index, st)
 	for _, u := range p.Used {
 		run, ok := r.runs[u.Record]
 		if !ok || run.stream.String() != u.Stream || run.sequence != u.Sequence || !run.slot.Equal(u.Slot) {
 			r.check.problem(KindRecord, recordPlace(index), "it was made from number %d of %s in record %d, which is something else", u.Sequence, u.Stream, u.Record)
+			continue
+		}
+		switch scope := run.stream.Scope; {
+		case !u.Organization && scope != p.Scope:
+			r.check.problem(KindRecord, recordPlace(index), "it judges %s by what was seen in %s, record %d", p.Scope, scope, u.Record)
+		case u.Organization && !r.isCentral(inForce, scope):
+			r.check.problem(KindRecord, recordPlace(index), "it judges %s by what was seen in %s, record %d, as by an account that answers for the organisation, and by the schedule in force that answers for none",
+				p.Scope, scope, u.Record)
 		}
 	}
+}
+
+// inForce checks that an assessment names the schedule and the catalogue that
+// were in force, and gives the schedule.
+func (r *rules) inForce(index uint64, st evidence.Statement) evidence.Digest {
+	schedule, _ := st.Payload(evidence.PayloadSchedule)
+	catalogue, _ := st.Payload(evidence.PayloadCatalogue)
+	if r.configurations == 0 && r.extract != nil && r.extract.AsOf {
+		return schedule // its configuration is not in the extract
+	}
+	if schedule != r.schedule || catalogue != r.catalogue {
+		r.check.problem(KindConfiguration, recordPlace(index), "its schedule or catalogue is not the one of the last configuration record")
+	}
+	return schedule
+}
+
+// isCentral says whether a scope answers for its organisation by a schedule. One
+// that can not be read is told elsewhere, and convicts nobody.
+func (r *rules) isCentral(schedule evidence.Digest, scope evidence.Scope) bool {
+	central, ok := r.centrals[schedule]
+	if !ok {
+		if s, _, err := r.check.readSchedule(schedule); err == nil {
+			central = make(map[evidence.Scope]bool, len(s.Central))
+			for _, scope := range s.Central {
+				central[scope] = true
+			}
+		}
+		r.centrals[schedule] = central
+	}
+	return central == nil || central[scope]
+}
+
+// isRun says whether a record is a run. Of one that an extract leaves out that
+// is not known.
+func (r *rules) isRun(index uint64) bool {
+	if _, ok := r.runs[index]; ok {
+		return true
+	}
+	return r.extract != nil && !slices.Contains(r.extract.indexes, index)
 }

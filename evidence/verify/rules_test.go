@@ -222,14 +222,44 @@ func TestRules(t *testing.T) {
 				Used:   []evidence.Used{{Stream: buckets.String(), Sequence: 1, Slot: hour(1), Record: 1}},
 				Checks: []evidence.CheckCount{{Check: "a", Pass: 1, Unknown: 1}},
 			}
-			verdicts := evidence.SubjectOf(evidence.PayloadVerdicts, w.put("{}\n{}\n"))
-			w.record(evidence.TypeAssessment, a, verdicts)
+			verdicts := w.judged(2)
+			w.record(evidence.TypeAssessment, a, verdicts...)
 			a.Used[0].Sequence, a.Sequence = 2, 2
-			w.record(evidence.TypeAssessment, a, verdicts)
+			w.record(evidence.TypeAssessment, a, verdicts...)
 			a.Used[0] = evidence.Used{Stream: buckets.String(), Sequence: 1, Slot: hour(1), Record: 9}
 			a.Checks[0].Fail, a.Sequence = 1, 3
-			w.record(evidence.TypeAssessment, a, verdicts)
+			w.record(evidence.TypeAssessment, a, verdicts...)
 		}, want: []string{"record record 3", "counts record 4", "record record 4"}, tail: "9 aws.s3_buckets@aws/111122223333"},
+		{name: "an assessment under another schedule, and under none", make: func(w *world) {
+			w.configure(t0, evidence.EventStarted, nil)
+			subjects := w.judged(0)
+			a := evidence.Assessment{Header: header(t0.Add(minutes(1))), Scope: buckets.Scope, Sequence: 1}
+			w.record(evidence.TypeAssessment, a, subjects...)
+			a.Sequence = 2
+			w.record(evidence.TypeAssessment, a, subjects[:2]...)
+			w.configure(t0.Add(minutes(2)), evidence.EventReloaded, hourly)
+			a.Sequence, a.At = 3, t0.Add(minutes(3))
+			w.record(evidence.TypeAssessment, a, subjects...)
+			w.catalogue = w.put(`{"catalogue":2}`)
+			a.Sequence = 4
+			w.record(evidence.TypeAssessment, a, w.judged(0)...)
+			w.configure(t0.Add(minutes(4)), evidence.EventManual, nil) // of tasks by hand, which are judged by it
+			a.Sequence, a.At = 5, t0.Add(minutes(5))
+			w.record(evidence.TypeAssessment, a, w.judged(0)...)
+		}, want: []string{"configuration record 2", "configuration record 4", "configuration record 5"}, tail: "10 aws.s3_buckets@aws/111122223333"},
+		{name: "a discovery that rests on a listing", make: func(w *world) {
+			w.configure(t0, evidence.EventStarted, hourly)
+			w.run(buckets, hour(1))
+			w.configureAs(hour(1).Add(minutes(2)), evidence.EventDiscovered, evidence.Schedule{TimeZone: "UTC", Scopes: []evidence.Scope{buckets.Scope}}, hourly,
+				func(c *evidence.Configuration) { c.Discovery = &evidence.Discovery{Record: 1} })
+		}, tail: "9 aws.s3_buckets@aws/111122223333"},
+		{name: "a discovery that rests on nothing", make: func(w *world) {
+			w.configureAs(t0, evidence.EventStarted, evidence.Schedule{TimeZone: "UTC"}, nil,
+				func(c *evidence.Configuration) { c.Discovery = &evidence.Discovery{Record: 1} })
+			w.stop(t0.Add(minutes(1)))
+			w.configureAs(t0.Add(minutes(2)), evidence.EventStarted, evidence.Schedule{TimeZone: "UTC"}, nil,
+				func(c *evidence.Configuration) { c.Discovery = &evidence.Discovery{Record: 1} })
+		}, want: []string{"configuration record 0", "configuration record 2"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -248,6 +278,51 @@ func TestRules(t *testing.T) {
 				ok = strings.HasPrefix(r.Problems[i].Kind+" "+r.Problems[i].Place, test.want[i])
 			}
 			if !ok {
+				t.Errorf("want %q, there are:\n%s", test.want, lines(r.Problems))
+			}
+		})
+	}
+}
+
+// TestRestsOnOthers has assessments that were made from what was seen in other
+// accounts. Only one that answers for the organisation may stand in for it.
+func TestRestsOnOthers(t *testing.T) {
+	t.Parallel()
+	other := evidence.Stream{Collector: buckets.Collector, Scope: accounts[1]}
+	for _, test := range []struct {
+		name         string
+		central      []evidence.Scope
+		of           evidence.Stream
+		organization bool
+		want         string // in the detail; empty: nothing is wrong
+	}{
+		{"its own", nil, buckets, false, ""},
+		{"another's", nil, other, false, "it judges aws/111122223333 by what was seen in aws/444455556666, record 2"},
+		{"another's that answers for the organisation", accounts[1:], other, true, ""},
+		{"the same, and it does not say so", accounts[1:], other, false, "it judges aws/111122223333 by what was seen in aws/444455556666"},
+		{"an account that answers for nobody", nil, other, true, "answers for none"},
+		{"another account answers", accounts[:1], other, true, "answers for none"},
+		{"its own, that answers for the organisation", accounts[:1], buckets, true, ""},
+		{"its own, that answers for nobody", accounts[1:], buckets, true, "answers for none"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.configureAs(t0, evidence.EventStarted, evidence.Schedule{TimeZone: "UTC", Scopes: accounts, Central: test.central}, hourly)
+			w.run(buckets, hour(1))
+			w.run(other, hour(1))
+			used := evidence.Used{Stream: test.of.String(), Sequence: 1, Slot: hour(1), Record: 1, Organization: test.organization}
+			if test.of == other {
+				used.Record = 2
+			}
+			w.record(evidence.TypeAssessment, evidence.Assessment{
+				Header: header(hour(1).Add(minutes(2))), Scope: buckets.Scope, Sequence: 1, Used: []evidence.Used{used},
+			}, w.judged(0)...)
+			r := w.judge(hour(1).Add(minutes(3)))
+			switch {
+			case test.want == "" && len(r.Problems) > 0:
+				t.Errorf("there are:\n%s", lines(r.Problems))
+			case test.want != "" && (len(r.Problems) != 1 || r.Problems[0].Kind != KindRecord || r.Problems[0].Place != "record 3" || !strings.Contains(r.Problems[0].Detail, test.want)):
 				t.Errorf("want %q, there are:\n%s", test.want, lines(r.Problems))
 			}
 		})

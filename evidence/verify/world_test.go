@@ -95,7 +95,13 @@ func header(at time.Time) evidence.Header {
 // configure puts a schedule in force: for each collector its expression.
 func (w *world) configure(at time.Time, event string, exprs map[evidence.Stream]string) {
 	w.t.Helper()
-	s := evidence.Schedule{TimeZone: "UTC", Scopes: []evidence.Scope{buckets.Scope}}
+	w.configureAs(at, event, evidence.Schedule{TimeZone: "UTC", Scopes: []evidence.Scope{buckets.Scope}}, exprs)
+}
+
+// configureAs puts a schedule in force, of the collectors with their
+// expressions. What edit changes is recorded as changed.
+func (w *world) configureAs(at time.Time, event string, s evidence.Schedule, exprs map[evidence.Stream]string, edit ...func(*evidence.Configuration)) {
+	w.t.Helper()
 	for _, key := range []evidence.Stream{buckets, users} {
 		if expr, ok := exprs[key]; ok {
 			s.Collectors = append(s.Collectors, evidence.CollectorSchedule{Provider: key.Provider, Collector: key.Collector, Schedule: expr})
@@ -107,10 +113,23 @@ func (w *world) configure(at time.Time, event string, exprs map[evidence.Stream]
 	}
 	w.schedule = w.put(string(raw))
 	w.numbered++
-	w.record(evidence.TypeConfiguration, evidence.Configuration{Header: header(at), Sequence: w.numbered, Event: event, Ledger: "verify.test"},
+	c := evidence.Configuration{Header: header(at), Sequence: w.numbered, Event: event, Ledger: "verify.test"}
+	for _, e := range edit {
+		e(&c)
+	}
+	w.record(evidence.TypeConfiguration, c,
 		evidence.SubjectOf(evidence.PayloadConfiguration, w.put("organization: Example\n")),
 		evidence.SubjectOf(evidence.PayloadSchedule, w.schedule),
 		evidence.SubjectOf(evidence.PayloadCatalogue, w.catalogue))
+}
+
+// judged gives the subjects of an assessment with so many verdicts.
+func (w *world) judged(verdicts int) []evidence.Subject {
+	w.t.Helper()
+	return []evidence.Subject{
+		evidence.SubjectOf(evidence.PayloadVerdicts, w.put(strings.Repeat("{}\n", verdicts))),
+		evidence.SubjectOf(evidence.PayloadCatalogue, w.catalogue), evidence.SubjectOf(evidence.PayloadSchedule, w.schedule),
+	}
 }
 
 func (w *world) next(key evidence.Stream) uint64 {

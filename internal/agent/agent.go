@@ -90,6 +90,10 @@ type Options struct {
 	Estate func(context.Context, Known) ([]Provider, *evidence.Discovery, error)
 	// Discovery says which listing the accounts were taken from; nil for none.
 	Discovery *evidence.Discovery
+	// Since is the moment up to which the agent before this one, in the same
+	// process, had a record of each slot; zero for none. This one goes on from
+	// there. After more than sinceMost it counts as the end of an outage.
+	Since time.Time
 	// ScheduleFor gives the cron expression of a collector; empty: it is not run.
 	ScheduleFor func(collector string) string
 	Zone        *time.Location // in which schedules are meant
@@ -131,6 +135,7 @@ type Agent struct {
 	owing atomic.Bool // some stream owes a record that could not be written
 
 	relieved atomic.Bool // Run is to end as soon as nothing is under way
+	ended    time.Time   // when it did so; owned by Run
 
 	mu      sync.Mutex
 	state   *State                                      // guarded by mu
@@ -245,10 +250,17 @@ func (o *Options) Schedule() evidence.Schedule {
 	return s
 }
 
+// sinceMost bounds how far back a schedule takes force: a reader may take a
+// record that is a minute older than those before it for one that was put in.
+const sinceMost = 30 * time.Second
+
 // configure makes the streams, records what was missed under the schedule that
 // was in force until now, and then the new configuration.
 func (a *Agent) configure(ctx context.Context) error {
 	now := a.Clock.Now()
+	if since := a.Since; !since.IsZero() && since.Before(now) && now.Sub(since) <= sinceMost {
+		now = since
+	}
 	inForce := a.Schedule()
 	a.inForce, a.central = inForce, make(map[evidence.Scope]bool, len(inForce.Central))
 	for _, scope := range inForce.Central {
@@ -263,6 +275,7 @@ func (a *Agent) configure(ctx context.Context) error {
 		}
 		a.chooseFirst()
 	}
+	a.restoreLacking()
 	raw, err := json.Marshal(inForce)
 	if err != nil {
 		return fmt.Errorf("encode schedule: %w", err)

@@ -219,24 +219,30 @@ func (b *bench) verified() {
 // records gives the predicates of the ledger in order.
 func records(t testing.TB, dir string) []any {
 	t.Helper()
+	var out []any
+	for _, e := range entries(t, dir) {
+		out = append(out, e.Predicate)
+	}
+	return out
+}
+
+// entries gives the records of the ledger in order.
+func entries(t testing.TB, dir string) []evidence.Entry {
+	t.Helper()
 	r, err := ledger.OpenReader(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out []any
+	var out []evidence.Entry
 	for e, err := range r.Entries(0) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		statement, err := seal.Peek(e.Data)
+		entry, err := seal.PeekEntry(e.Index, e.Data)
 		if err != nil {
 			t.Fatal(err)
 		}
-		record, err := evidence.Decode(statement)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, record)
+		out = append(out, entry)
 	}
 	return out
 }

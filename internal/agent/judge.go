@@ -142,9 +142,8 @@ func (a *Agent) facts(which []string, in *checks.Input) ([]evidence.Used, error)
 			if !place.here || !slices.ContainsFunc(s.collector.Spec().Kinds, func(kind string) bool { return place.needed[kind] }) {
 				continue
 			}
-			run := a.known(s.Stream).Newest
+			run := a.newest(s.Stream, in.Scope, place.organization)
 			if run == nil {
-				a.lack(s, in.Scope, place.organization)
 				continue
 			}
 			looks = append(looks, Look{
@@ -164,18 +163,45 @@ func (a *Agent) facts(which []string, in *checks.Input) ([]evidence.Used, error)
 	return used, nil
 }
 
-// lack notes that a scope is judged without a run of a stream that answers for
-// its organisation.
-func (a *Agent) lack(s *stream, scope evidence.Scope, organization bool) {
-	if !organization || s.Scope == scope {
-		return
-	}
+// newest gives the newest run of a stream, by which a scope is about to be
+// judged. Without one, of a stream that answers for its organisation, the scope
+// waits for it. Both happen at once: the run is either seen here, or sees who
+// waits.
+func (a *Agent) newest(key evidence.Stream, scope evidence.Scope, organization bool) *RunState {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.lacking[s.Stream] == nil {
-		a.lacking[s.Stream] = make(map[evidence.Scope]bool)
+	if known, ok := a.state.Streams[key]; ok && known.Newest != nil {
+		return known.Newest
 	}
-	a.lacking[s.Stream][scope] = true
+	if organization && key.Scope != scope {
+		a.lack(key, scope)
+	}
+	return nil
+}
+
+// lack notes that a scope was judged without a run of a stream that answers for
+// its organisation. It is called with a.mu held.
+func (a *Agent) lack(key evidence.Stream, scope evidence.Scope) {
+	if a.lacking[key] == nil {
+		a.lacking[key] = make(map[evidence.Scope]bool)
+	}
+	a.lacking[key][scope] = true
+}
+
+// restoreLacking notes it for what was judged before this agent began.
+func (a *Agent) restoreLacking() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, s := range a.streams {
+		if known, ok := a.state.Streams[s.Stream]; !a.central[s.Scope] || ok && known.Newest != nil {
+			continue
+		}
+		for scope := range a.state.Assessed {
+			if scope != s.Scope && slices.Contains(a.inForce.Scopes, scope) {
+				a.lack(s.Stream, scope)
+			}
+		}
+	}
 }
 
 // gaps reads the gaps of a run.

@@ -34,6 +34,7 @@ type State struct {
 	Configurations uint64     // how many Configuration records there are
 	InForce        *InForce   // the schedule in force; nil before the first
 	manual         bool       // the records since the newest configuration are of tasks run by hand
+	configured     configured // the newest configuration, whatever its event
 	Stopped        *time.Time // when the agent ended in good order; nil while it runs, or when it was killed
 
 	Streams  map[evidence.Stream]*StreamState
@@ -46,6 +47,12 @@ type InForce struct {
 	Since    time.Time
 	Digest   evidence.Digest // of the schedule's payload
 	Schedule evidence.Schedule
+}
+
+// configured is what a Configuration record names.
+type configured struct {
+	schedule  evidence.Digest
+	discovery *evidence.Discovery // the newest so far: not every configuration has one
 }
 
 // StreamState is what the ledger says of one stream.
@@ -222,6 +229,10 @@ func (s *State) take(index uint64, record any, subjects []evidence.Subject, stor
 		s.Organization, s.Configurations = r.Organization, r.Sequence
 		s.PeriodStart, s.PeriodEnd = r.PeriodStart, r.PeriodEnd
 		s.manual = r.Event == evidence.EventManual
+		s.configured.schedule, _ = statement.Payload(evidence.PayloadSchedule)
+		if r.Discovery != nil {
+			s.configured.discovery = r.Discovery
+		}
 		if !s.manual {
 			s.Stopped = nil
 			if err := s.putInForce(r, statement, store); err != nil {
@@ -278,12 +289,17 @@ func (s *State) takeRun(index uint64, r *evidence.Run, statement evidence.Statem
 			stream.Covered = r.Slot
 		}
 	}
-	stream.Newest = &RunState{Run: *r, Record: index, Subjects: statement.Subject}
-	stream.Newest.Observations, _ = statement.Payload(evidence.PayloadObservations)
-	stream.Newest.GapsPayload, _ = statement.Payload(evidence.PayloadGaps)
+	stream.Newest = runStateOf(index, r, statement)
 	if r.Outcome != evidence.Failed {
 		stream.completed = &stream.Newest.Run
 	}
+}
+
+func runStateOf(index uint64, r *evidence.Run, statement evidence.Statement) *RunState {
+	out := &RunState{Run: *r, Record: index, Subjects: statement.Subject}
+	out.Observations, _ = statement.Payload(evidence.PayloadObservations)
+	out.GapsPayload, _ = statement.Payload(evidence.PayloadGaps)
+	return out
 }
 
 func (s *State) takeAssessment(index uint64, r *evidence.Assessment, statement evidence.Statement) {
@@ -320,26 +336,63 @@ func (s *State) putInForce(r *evidence.Configuration, statement evidence.Stateme
 	if !ok {
 		return fmt.Errorf("configuration names no %s", evidence.PayloadSchedule)
 	}
-	raw, err := store.ReadAll(digest, maxSchedulePayload)
+	of, err := readSchedule(digest, store)
 	if err != nil {
-		return fmt.Errorf("read schedule: %w", err)
+		return err
 	}
-	inForce := &InForce{Since: r.At, Digest: digest}
-	if err := json.Unmarshal(raw, &inForce.Schedule); err != nil {
-		return fmt.Errorf("read schedule %s: %w", digest, err)
-	}
-	s.InForce = inForce
+	s.InForce = &InForce{Since: r.At, Digest: digest, Schedule: of}
 	for _, stream := range s.Streams {
 		stream.later = slices.DeleteFunc(stream.later, func(m span) bool { return !m.last.After(r.At) })
 	}
 	return nil
 }
 
-// Verdicts gives the newest verdicts of every check in every scope. After an
-// error it ends.
+func readSchedule(digest evidence.Digest, store *payload.Store) (out evidence.Schedule, err error) {
+	raw, err := store.ReadAll(digest, maxSchedulePayload)
+	if err != nil {
+		return out, fmt.Errorf("read schedule: %w", err)
+	}
+	if err := json.Unmarshal(raw, &out); err != nil {
+		return out, fmt.Errorf("read schedule %s: %w", digest, err)
+	}
+	return out, nil
+}
+
+// scopes gives those that are looked at: by the schedule in force, and by that
+// of the newest tasks run by hand.
+func (s *State) scopes(store *payload.Store) (map[evidence.Scope]bool, error) {
+	out := make(map[evidence.Scope]bool)
+	if s.InForce != nil {
+		for _, scope := range s.InForce.Schedule.Scopes {
+			out[scope] = true
+		}
+	}
+	if s.manual {
+		newest, err := readSchedule(s.configured.schedule, store)
+		if err != nil {
+			return nil, err
+		}
+		for _, scope := range newest.Scopes {
+			out[scope] = true
+		}
+	}
+	return out, nil
+}
+
+// Verdicts gives the newest verdicts of every check in every scope that is
+// looked at: those of an account that was left out since, or that is gone, say
+// nothing of the present. After an error it ends.
 func (s *State) Verdicts(store *payload.Store) iter.Seq2[evidence.Verdict, error] {
 	return func(yield func(evidence.Verdict, error) bool) {
-		for _, byCheck := range s.Assessed {
+		scopes, err := s.scopes(store)
+		if err != nil {
+			yield(evidence.Verdict{}, err)
+			return
+		}
+		for scope, byCheck := range s.Assessed {
+			if !scopes[scope] {
+				continue
+			}
 			for _, digest := range digests(byCheck, func(r Assessed) evidence.Digest { return r.Verdicts }) {
 				for v, err := range payload.Lines[evidence.Verdict](store, digest) {
 					if err != nil {

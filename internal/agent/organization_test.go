@@ -1,0 +1,728 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/tallystick/tallystick/checks"
+	"github.com/tallystick/tallystick/collectors"
+	"github.com/tallystick/tallystick/evidence"
+)
+
+// The accounts of the fake organisation beside account, which manages it.
+const (
+	memberAccount   = "444455556666"
+	delegateAccount = "555566667777"
+)
+
+// organization is a fake provider of several accounts: what each has of parts,
+// and which accounts account lists.
+type organization struct {
+	mu      sync.Mutex
+	members []string                          // guarded by mu; that the listing has
+	parts   map[string]map[string]bool        // guarded by mu; by account, then by name of the thing: whether it is good
+	denied  map[evidence.Stream]bool          // guarded by mu: the list of the stream can not be read
+	hold    map[evidence.Stream]chan struct{} // guarded by mu: a task of the stream waits for it
+}
+
+func (o *organization) set(edit func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	edit()
+}
+
+// collector makes a collector of one kind, that reads names and bodies.
+func (o *organization) collector(name, kind string, reach collectors.Reach, read func(account string) map[string]string) collectors.Collector {
+	return &fake{
+		collectors.Spec{Name: name, Provider: "fake", Kinds: []string{kind}, Reach: reach},
+		func(ctx context.Context, in collectors.Input, emit collectors.Emit) error {
+			key := evidence.Stream{Collector: name, Scope: in.Scope}
+			o.mu.Lock()
+			seen, denied, hold := read(in.Scope.Account), o.denied[key], o.hold[key]
+			o.mu.Unlock()
+			if hold != nil {
+				select {
+				case <-hold:
+				case <-ctx.Done():
+					return context.Cause(ctx)
+				}
+			}
+			emit.Principal("arn:fake:" + in.Scope.Account)
+			if denied {
+				emit.Gap(evidence.Gap{Kind: kind, Operation: "fake:List", Permission: "fake:List", Class: evidence.Denied, Code: "AccessDenied"})
+				return nil
+			}
+			for id, body := range seen {
+				if err := emit.Observe(evidence.Observation{Kind: kind, ID: id, Body: json.RawMessage(body), Sources: []string{}}); err != nil {
+					return err
+				}
+			}
+			emit.Listed(kind, "")
+			return nil
+		},
+	}
+}
+
+func (o *organization) collectors() []collectors.Collector {
+	return []collectors.Collector{
+		o.collector("fake.listing", "fake.member", collectors.Organization, func(string) map[string]string {
+			out := map[string]string{}
+			for _, id := range o.members {
+				out[id] = fmt.Sprintf(`{"Account":%q}`, id)
+			}
+			return out
+		}),
+		o.collector("fake.parts", "fake.part", collectors.Global, func(account string) map[string]string {
+			out := map[string]string{}
+			for name, good := range o.parts[account] {
+				out["part-of-"+name] = fmt.Sprintf(`{"Thing":%q,"Good":%t}`, name, good)
+			}
+			return out
+		}),
+		o.collector("fake.things", "fake.thing", collectors.Global, func(string) map[string]string {
+			return map[string]string{"one": `{"Name":"one","Good":true}`}
+		}),
+	}
+}
+
+const organizationControl = `id: fake-organization
+title: Things and accounts are looked after
+criteria: [{id: CC6.1, why: "A test needs one."}]
+why: a test
+frequency: daily
+severity: low
+checks:
+  - id: fake-member-collected
+    title: The account is collected
+    provider: fake
+    kinds: [fake.member]
+    pass: resource.Account in scope.accounts || resource.Account in scope.not_collected
+    messages: {pass: it is collected, fail: it is not collected}
+    remediation: collect it
+    documentation: https://example.com/things
+  - id: fake-thing-central
+    title: The organisation has a good part of the thing
+    provider: fake
+    kinds: [fake.thing]
+    joins:
+      - {name: part, kind: fake.part, field: Thing, equals: resource.Name, in: organization}
+      - {name: own, kind: fake.part, many: true}
+    pass: part != null && part.Good && size(own) < 9
+    messages: {pass: its part is good, fail: it has no good part}
+    remediation: give it a part
+    documentation: https://example.com/things
+  - id: fake-thing-elsewhere
+    title: The organisation has a part of the thing
+    provider: fake
+    kinds: [fake.thing]
+    joins: [{name: part, kind: fake.part, field: Thing, equals: resource.Name, in: organization}]
+    pass: part != null
+    messages: {pass: it has a part, fail: it has no part}
+    remediation: give it a part
+    documentation: https://example.com/things
+`
+
+// newOrganization makes a bench whose one provider has the accounts, of which
+// account manages the organisation and, with delegateAccount, answers for it.
+func newOrganization(t testing.TB, clock Clock, accounts ...string) (*bench, *organization) {
+	t.Helper()
+	o := &organization{
+		parts:  map[string]map[string]bool{account: {"one": true}},
+		denied: map[evidence.Stream]bool{}, hold: map[evidence.Stream]chan struct{}{},
+	}
+	b := newBench(t, clock)
+	c, err := checks.Load(fstest.MapFS{"fake-organization.yaml": {Data: []byte(organizationControl)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.options.Catalogue, b.options.Prompt = c, true
+	p := &b.options.Providers[0]
+	p.Collectors, p.Accounts, p.Listing = o.collectors(), accounts, []string{account}
+	p.Central = []string{account}
+	return b, o
+}
+
+func streamIn(collector, account string) evidence.Stream {
+	return evidence.Stream{Collector: collector, Scope: evidence.Scope{Provider: "fake", Account: account}}
+}
+
+// do does the tasks of streams once, by hand.
+func (b *bench) do(a *Agent, streams ...evidence.Stream) {
+	b.t.Helper()
+	results, err := a.Collect(b.t.Context(), func(s evidence.Stream) bool { return slices.Contains(streams, s) })
+	if err != nil || len(results) != len(streams) {
+		b.t.Fatalf("%d results of %d, %v", len(results), len(streams), err)
+	}
+	for _, r := range results {
+		if err := errors.Join(r.Err, r.Unjudged); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+}
+
+// assessments tells how often each account was assessed, and by which runs the
+// newest time.
+func (b *bench) assessments(account string) (n int, used []string) {
+	b.t.Helper()
+	for _, r := range of[evidence.Assessment](b.t, b.dir) {
+		if r.Account != account {
+			continue
+		}
+		n++
+		used = nil
+		for _, u := range r.Used {
+			text := u.Stream
+			if u.Organization {
+				text += " for the organisation"
+			}
+			used = append(used, text)
+		}
+	}
+	return n, used
+}
+
+// verdict gives the status of a check in an account.
+func (b *bench) wantIn(a *Agent, account, check string, want evidence.Status, reason string) {
+	b.t.Helper()
+	for v, err := range a.state.Verdicts(a.store) {
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if v.Account == account && v.Check == check {
+			if v.Status != want || !strings.Contains(v.Reason, reason) {
+				b.t.Errorf("%s in %s is %s (%s), want %s with %q", check, account, v.Status, v.Reason, want, reason)
+			}
+			return
+		}
+	}
+	b.t.Errorf("there is no verdict of %s in %s, want %s", check, account, want)
+}
+
+func TestScheduleOfOrganization(t *testing.T) {
+	t.Parallel()
+	left := []evidence.NotCollected{{
+		Scope: evidence.Scope{Provider: "fake", Account: "999900001111"}, Name: "sandbox", Excluded: true, Reason: "because", Approver: "Sam Roe",
+	}}
+	for _, test := range []struct {
+		name string
+		edit func(*Provider)
+		want string // of what is in the schedule of the organisation
+	}{
+		{
+			name: "an account that lists, and two that answer",
+			edit: func(p *Provider) {
+				p.Central, p.NotCollected, p.Regions = []string{delegateAccount, account}, left, []string{"r2", "r1"}
+			},
+			want: `{"time_zone":"UTC","collectors":[` +
+				`{"provider":"fake","collector":"fake.listing","schedule":"17 6 * * *","kinds":["fake.member"],"accounts":["111122223333"]},` +
+				`{"provider":"fake","collector":"fake.parts","schedule":"17 6 * * *","kinds":["fake.part"]},` +
+				`{"provider":"fake","collector":"fake.things","schedule":"17 6 * * *","kinds":["fake.thing"]}],` +
+				`"scopes":[{"provider":"fake","account":"111122223333"},{"provider":"fake","account":"444455556666"}],` +
+				`"central":[{"provider":"fake","account":"111122223333"},{"provider":"fake","account":"555566667777"}],` +
+				`"not_collected":[{"provider":"fake","account":"999900001111","name":"sandbox","excluded":true,"reason":"because","approver":"Sam Roe"}],` +
+				`"regions":{"fake":["r1","r2"]}}`,
+		},
+		{
+			name: "nobody lists",
+			edit: func(p *Provider) { p.Central, p.Listing = nil, nil },
+			want: `{"time_zone":"UTC","collectors":[` +
+				`{"provider":"fake","collector":"fake.parts","schedule":"17 6 * * *","kinds":["fake.part"]},` +
+				`{"provider":"fake","collector":"fake.things","schedule":"17 6 * * *","kinds":["fake.thing"]}],` +
+				`"scopes":[{"provider":"fake","account":"111122223333"},{"provider":"fake","account":"444455556666"}]}`,
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			b, _ := newOrganization(t, &leaping{now: at("2026-07-01T00:00:00Z")}, account, memberAccount)
+			test.edit(&b.options.Providers[0])
+			s := b.options.Schedule()
+			raw, err := json.Marshal(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(raw) != test.want {
+				t.Errorf("the schedule is\n%s\nwant\n%s", raw, test.want)
+			}
+			for key := range s.Streams {
+				if key.Collector == "fake.listing" && key.Account != account {
+					t.Errorf("%s is due", key)
+				}
+			}
+		})
+	}
+}
+
+// What a member is judged by are the newest runs of the accounts that answer
+// for its organisation, and the record names them, and the schedule in force.
+func TestJudgedByTheOrganization(t *testing.T) {
+	t.Parallel()
+	b, o := newOrganization(t, &leaping{now: at("2026-07-01T00:00:00Z")}, account, memberAccount, delegateAccount)
+	b.options.Providers[0].Central = []string{account, delegateAccount}
+	o.set(func() {
+		o.members = []string{account, memberAccount, "999900001111"}
+		o.parts[memberAccount] = map[string]bool{"one": false} // its own does not count
+	})
+	a := b.open()
+	b.until(a, "2026-07-01T07:00:00Z")
+	b.close(a)
+	b.verified()
+
+	b.wantIn(a, memberAccount, "fake-thing-central", evidence.Pass, "its part is good")
+	b.wantIn(a, account, "fake-thing-central", evidence.Pass, "")
+	for _, account := range []string{memberAccount, delegateAccount} { // a check of what only the listing has is not theirs
+		if _, ok := a.state.Assessed[evidence.Scope{Provider: "fake", Account: account}]["fake-member-collected"]; ok {
+			t.Errorf("fake-member-collected was judged in %s", account)
+		}
+	}
+	fails := 0
+	for v := range a.state.Verdicts(a.store) {
+		if v.Check == "fake-member-collected" && v.Status == evidence.Fail {
+			fails++
+			if v.Resource != "999900001111" {
+				t.Errorf("%s fails", v.Resource)
+			}
+		}
+	}
+	if fails != 1 {
+		t.Errorf("%d accounts are not collected, want 1", fails)
+	}
+
+	const org = " for the organisation"
+	for account, want := range map[string][]string{
+		memberAccount: {
+			"fake.parts@fake/" + account + org, "fake.parts@fake/" + memberAccount, "fake.parts@fake/" + delegateAccount + org,
+			"fake.things@fake/" + memberAccount,
+		},
+		delegateAccount: {
+			"fake.parts@fake/" + account + org, "fake.parts@fake/" + delegateAccount, "fake.parts@fake/" + delegateAccount + org,
+			"fake.things@fake/" + delegateAccount,
+		},
+	} {
+		if _, used := b.assessments(account); !slices.Equal(used, want) {
+			t.Errorf("%s is judged by\n\t%s\nwant\n\t%s", account, strings.Join(used, "\n\t"), strings.Join(want, "\n\t"))
+		}
+	}
+	b.wantScheduleNamed()
+}
+
+// wantScheduleNamed demands that each assessment names the schedule of the
+// newest Configuration before it.
+func (b *bench) wantScheduleNamed() {
+	b.t.Helper()
+	var inForce evidence.Digest
+	seen := 0
+	for _, e := range entries(b.t, b.dir) {
+		schedule, _ := e.Statement.Payload(evidence.PayloadSchedule)
+		switch e.Predicate.(type) {
+		case *evidence.Configuration:
+			inForce = schedule
+		case *evidence.Assessment:
+			seen++
+			if schedule == "" || schedule != inForce {
+				b.t.Errorf("record %d names the schedule %q, in force is %s", e.Index, schedule, inForce)
+			}
+		}
+	}
+	if seen == 0 {
+		b.t.Error("nothing was assessed")
+	}
+}
+
+// A member that is judged before the account that answers is unknown, and is
+// judged once again when that was looked at, and not each time.
+func TestJudgedAgainOnce(t *testing.T) {
+	t.Parallel()
+	things, parts, central := streamIn("fake.things", memberAccount), streamIn("fake.parts", memberAccount), streamIn("fake.parts", account)
+	for _, test := range []struct {
+		name    string
+		between func(*bench, *Agent) *Agent
+		denied  bool
+		want    evidence.Status
+		reason  string
+	}{
+		{name: "in one life", between: func(_ *bench, a *Agent) *Agent { return a }, want: evidence.Pass},
+		{name: "over a restart", between: func(b *bench, a *Agent) *Agent { b.close(a); return b.open() }, want: evidence.Pass},
+		{name: "when it can not be looked at", between: func(_ *bench, a *Agent) *Agent { return a }, denied: true, want: evidence.Unknown, reason: "fake:List denied (AccessDenied), needs fake:List"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			clock := &leaping{now: at("2026-07-01T00:00:00Z")}
+			b, o := newOrganization(t, clock, account, memberAccount)
+			b.options.Event = evidence.EventManual
+			do := func(a *Agent, key evidence.Stream) {
+				clock.now = clock.now.Add(time.Minute)
+				b.do(a, key)
+			}
+			o.set(func() { o.denied[central] = test.denied })
+			a := b.open()
+			do(a, things)
+			do(a, parts)
+			b.wantIn(a, memberAccount, "fake-thing-central", evidence.Unknown, "was not collected in an account that answers for the organisation")
+			before, _ := b.assessments(memberAccount)
+			// Its own parts do not count for a check that looks at the organisation's alone.
+			all := of[evidence.Assessment](t, b.dir)
+			if last := all[len(all)-1]; len(last.Checks) != 1 || last.Checks[0].Check != "fake-thing-central" {
+				t.Errorf("the member's own parts are a reason to judge %v", last.Checks)
+			}
+
+			a = test.between(b, a)
+			do(a, central)
+			b.wantIn(a, memberAccount, "fake-thing-central", test.want, test.reason)
+			if n, used := b.assessments(memberAccount); n != before+1 || !slices.Contains(used, central.String()+" for the organisation") {
+				t.Errorf("assessed %d times, the last by %v; want once more than %d", n, used, before)
+			}
+			// What it sees later is for the member's own next look.
+			o.set(func() { o.parts[account]["one"], o.denied[central] = false, false })
+			do(a, central)
+			if n, _ := b.assessments(memberAccount); n != before+1 {
+				t.Errorf("assessed %d times, want %d", n, before+1)
+			}
+			b.wantIn(a, memberAccount, "fake-thing-central", test.want, test.reason)
+			do(a, things)
+			b.wantIn(a, memberAccount, "fake-thing-central", evidence.Fail, "it has no good part")
+			b.close(a)
+			b.verified()
+		})
+	}
+}
+
+// A verdict of an account that is not looked at any more says nothing of now.
+func TestVerdictsOfAnAccountThatLeft(t *testing.T) {
+	t.Parallel()
+	clock := &leaping{now: at("2026-07-01T00:00:00Z")}
+	b, _ := newOrganization(t, clock, account, memberAccount)
+	a := b.open()
+	b.until(a, "2026-07-01T07:00:00Z")
+	b.close(a)
+	accounts := func(a *Agent) []string {
+		seen := map[string]bool{}
+		for v, err := range a.state.Verdicts(a.store) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen[v.Account] = true
+		}
+		return slices.Sorted(maps.Keys(seen))
+	}
+	if got := accounts(a); !slices.Equal(got, []string{account, memberAccount}) {
+		t.Errorf("there are verdicts of %v", got)
+	}
+	b.options.Providers[0].Accounts = []string{account}
+	a = b.open()
+	if got := accounts(a); !slices.Equal(got, []string{account}) {
+		t.Errorf("there are verdicts of %v", got)
+	}
+	b.close(a)
+	// Tasks by hand have a schedule of their own; what is in force stays in view.
+	b.options.Event, b.options.Providers[0].Accounts = evidence.EventManual, []string{memberAccount}
+	a = b.open()
+	b.close(a)
+	if got := accounts(a); !slices.Equal(got, []string{account, memberAccount}) {
+		t.Errorf("there are verdicts of %v", got)
+	}
+}
+
+// ran runs an agent beside the test, and gives what tells of its end.
+func (b *bench) ran(a *Agent) chan error {
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(b.t.Context()) }()
+	return ended
+}
+
+// wantEnded demands that an agent ends, or has not ended.
+func (b *bench) wantEnded(ended chan error) {
+	b.t.Helper()
+	select {
+	case err := <-ended:
+		if err != nil {
+			b.t.Fatal(err)
+		}
+	case <-time.After(time.Minute):
+		b.t.Fatal("the agent did not end when it was relieved")
+	}
+}
+
+// relieve relieves an agent while its loop waits, and then sets the clock.
+func (c *byHand) relieve(a *Agent, t time.Time) {
+	<-c.waiting
+	a.Relieve()
+	c.mu.Lock()
+	c.now = t
+	c.mu.Unlock()
+	c.moved <- struct{}{}
+}
+
+func TestRelieve(t *testing.T) {
+	t.Parallel()
+	t.Run("when idle", func(t *testing.T) {
+		t.Parallel()
+		clock := newByHand(at("2026-07-01T00:00:00Z"))
+		b := newBench(t, clock)
+		b.options.Prompt = true
+		a := b.open()
+		ended := b.ran(a)
+		clock.relieve(a, at("2026-07-01T05:00:01Z"))
+		b.wantEnded(ended)
+		if !a.Relieved().Equal(at("2026-07-01T05:00:01Z")) {
+			t.Errorf("relieved at %s", a.Relieved())
+		}
+		b.close(a)
+		b.verified()
+	})
+	t.Run("not when a slot is near", func(t *testing.T) {
+		t.Parallel()
+		clock := newByHand(at("2026-07-01T00:00:00Z"))
+		b := newBench(t, clock)
+		b.options.Prompt = true
+		a := b.open()
+		ended := b.ran(a)
+		clock.to(at("2026-07-01T06:16:45Z"))
+		clock.relieve(a, at("2026-07-01T06:16:51Z"))
+		clock.to(at("2026-07-01T06:16:59Z"))
+		clock.to(at("2026-07-01T06:17:00Z"))
+		b.wantEnded(ended)
+		b.close(a)
+		b.wantStory("fake.things", "1 run initial now complete", "2 run schedule 01T06:17:00 complete")
+		b.verified()
+	})
+	t.Run("not while a task runs", func(t *testing.T) {
+		t.Parallel()
+		clock := newByHand(at("2026-07-01T06:00:00Z"))
+		b, o := newOrganization(t, clock, account)
+		b.options.Settle = false
+		things := streamIn("fake.things", account)
+		a := b.open()
+		hold := make(chan struct{})
+		o.set(func() { o.hold[things] = hold })
+		ended := b.ran(a) // its first look is held
+		a.Relieve()
+		clock.to(at("2026-07-01T06:05:00Z"))
+		clock.to(at("2026-07-01T06:10:00Z"))
+		clock.to(at("2026-07-01T06:11:00Z")) // each waits for the loop: it goes on
+		close(hold)
+		for i := range 1000 {
+			select {
+			case <-clock.waiting:
+				clock.mu.Lock()
+				clock.now = at("2026-07-01T06:12:00Z").Add(time.Duration(i) * time.Millisecond)
+				clock.mu.Unlock()
+				clock.moved <- struct{}{}
+				time.Sleep(10 * time.Millisecond)
+				continue
+			case err := <-ended:
+				ended <- err
+			}
+			break
+		}
+		b.wantEnded(ended)
+		b.close(a)
+		b.wantStory("fake.things", "1 run initial now complete")
+		b.verified()
+	})
+	// A stream that is due every few seconds would put it off for ever.
+	t.Run("between dense slots", func(t *testing.T) {
+		t.Parallel()
+		clock := newByHand(at("2026-07-01T00:00:00Z"))
+		b := newBench(t, clock)
+		b.options.Prompt = true
+		b.options.ScheduleFor = func(string) string { return "*/5 * * * * *" }
+		a := b.open()
+		ended := b.ran(a)
+		clock.to(at("2026-07-01T00:00:04Z"))
+		clock.relieve(a, at("2026-07-01T00:00:05Z"))
+		b.wantEnded(ended)
+		b.close(a)
+		b.wantStory("fake.things", "1 run initial now complete", "2 run schedule 01T00:00:05 complete")
+		b.verified()
+	})
+}
+
+// estateOf derives the provider from the newest whole listing, as the program does.
+func estateOf(p Provider) func(context.Context, Known) ([]Provider, *evidence.Discovery, error) {
+	return func(_ context.Context, known Known) ([]Provider, *evidence.Discovery, error) {
+		p.Accounts = []string{account}
+		before, err := known.Before()
+		if err != nil {
+			return nil, nil, err
+		}
+		listing := streamIn("fake.listing", account)
+		run := known.Newest(listing)
+		if run == nil {
+			return []Provider{p}, nil, nil
+		}
+		for range 2 {
+			seen, whole, err := known.Observed(run, "fake.member")
+			if err != nil {
+				return nil, nil, err
+			}
+			if !whole {
+				if run, err = known.Listed(listing); err != nil || run == nil {
+					return []Provider{p}, nil, err
+				}
+				continue
+			}
+			d := &evidence.Discovery{Record: run.Record}
+			for member, err := range seen {
+				if err != nil {
+					return nil, nil, err
+				}
+				d.Accounts++
+				if member.ID != account {
+					p.Accounts = append(p.Accounts, member.ID)
+				}
+				if before == nil || !slices.Contains(before.Scopes, evidence.Scope{Provider: "fake", Account: member.ID}) {
+					d.Appeared = append(d.Appeared, member.ID)
+				}
+			}
+			slices.Sort(p.Accounts)
+			return []Provider{p}, d, nil
+		}
+		return nil, nil, errors.New("the listing of before is not whole")
+	}
+}
+
+// One agent lists, and another takes over that looks at what was listed. No slot
+// is missed, also when one comes in between.
+func TestHandover(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name  string
+		gone  time.Duration // between the two agents
+		want  []string      // of fake.things in account
+		since bool
+	}{
+		{"at once", time.Second, []string{"1 run initial now complete", "2 run schedule 01T06:17:00 complete"}, true},
+		{"over a slot", 25 * time.Second, []string{"1 run initial now complete", "2 run schedule 01T06:17:00 complete"}, true},
+		{"for too long", 2 * time.Minute, []string{"1 run initial now complete", "2 missed agent_down 1 01T06:17:00..01T06:17:00", "3 run catch_up now complete"}, true},
+		{"without a word", 25 * time.Second, []string{"1 run initial now complete", "2 missed agent_down 1 01T06:17:00..01T06:17:00", "3 run catch_up now complete"}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			clock := &leaping{now: at("2026-07-01T06:16:40Z")}
+			b, o := newOrganization(t, clock)
+			o.set(func() { o.members = []string{account, memberAccount} })
+			asked := 0
+			derive := estateOf(b.options.Providers[0])
+			b.options.Providers = nil
+			b.options.Estate = func(ctx context.Context, known Known) ([]Provider, *evidence.Discovery, error) {
+				asked++
+				return derive(ctx, known)
+			}
+			var a *Agent
+			b.options.OnTask = func(r Result) {
+				if r.Collector == "fake.listing" {
+					a.Relieve()
+				}
+			}
+			a = b.open()
+			b.until(a, "2026-07-03T00:00:00Z")
+			if !a.Relieved().Equal(at("2026-07-01T06:16:40Z")) || asked != 1 {
+				t.Fatalf("relieved at %s, the estate was asked for %d times", a.Relieved(), asked)
+			}
+			b.close(a)
+
+			clock.now = clock.now.Add(test.gone)
+			b.options.OnTask = nil
+			if test.since {
+				b.options.Since = a.Relieved()
+			}
+			b.options.Event = evidence.EventDiscovered
+			a = b.open()
+			b.until(a, "2026-07-01T07:00:00Z")
+			b.close(a)
+			if asked != 2 {
+				t.Errorf("the estate was asked for %d times, want once by each agent", asked)
+			}
+			var got []string
+			for _, r := range records(t, b.dir) {
+				switch r := r.(type) {
+				case *evidence.Run:
+					if r.Stream == streamIn("fake.things", account) {
+						got = append(got, fmt.Sprintf("%d run %s %s %s", r.Sequence, r.Trigger, short(r.Slot), r.Outcome))
+					}
+				case *evidence.Missed:
+					if r.Stream == streamIn("fake.things", account) {
+						got = append(got, fmt.Sprintf("%d missed %s %d %s..%s", r.Sequence, r.Cause, r.Slots, short(r.First), short(r.Last)))
+					}
+				}
+			}
+			if !slices.Equal(got, test.want) {
+				t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(test.want, "\n\t"))
+			}
+			all := of[evidence.Configuration](t, b.dir)
+			if len(all) != 2 || all[0].Discovery != nil || all[1].Event != evidence.EventDiscovered {
+				t.Fatalf("configurations %+v", all)
+			}
+			d := all[1].Discovery
+			run, ok := records(t, b.dir)[d.Record].(*evidence.Run)
+			if !ok || run.Collector != "fake.listing" || d.Accounts != 2 || !slices.Equal(d.Appeared, []string{memberAccount}) {
+				t.Errorf("the discovery is %+v, of %T", d, records(t, b.dir)[d.Record])
+			}
+			b.verified()
+			b.wantScheduleNamed()
+		})
+	}
+}
+
+// A listing that can not be read changes nothing: what the one before said
+// holds, over restarts too.
+func TestListingDenied(t *testing.T) {
+	t.Parallel()
+	clock := &leaping{now: at("2026-07-01T00:00:00Z")}
+	b, o := newOrganization(t, clock)
+	listing := streamIn("fake.listing", account)
+	o.set(func() { o.members = []string{account, memberAccount} })
+	b.options.Estate = estateOf(b.options.Providers[0])
+	b.options.Providers = nil
+	for _, day := range []string{"01", "02", "03", "04"} {
+		a := b.open()
+		b.until(a, "2026-07-"+day+"T12:00:00Z")
+		b.close(a)
+		o.set(func() { o.denied[listing] = true })
+	}
+	for i, c := range of[evidence.Configuration](t, b.dir) {
+		switch {
+		case i == 0 && c.Discovery != nil, i > 0 && c.Discovery == nil:
+			t.Errorf("configuration %d rests on %+v", i, c.Discovery)
+		case i > 1 && len(c.Discovery.Appeared) > 0:
+			t.Errorf("configuration %d says that %v appeared", i, c.Discovery.Appeared)
+		}
+	}
+	a := b.open()
+	if len(a.inForce.Scopes) != 2 {
+		t.Errorf("looked at are %v", a.inForce.Scopes)
+	}
+	b.close(a)
+	b.verified()
+}
+
+func TestEstateThatFails(t *testing.T) {
+	t.Parallel()
+	b, _ := newOrganization(t, &leaping{now: at("2026-07-01T00:00:00Z")}, account)
+	metrics := b.open() // for the metrics
+	b.close(metrics)
+	before := len(records(t, b.dir))
+	b.options.Metrics = metrics.Metrics
+	b.options.Estate = func(context.Context, Known) ([]Provider, *evidence.Discovery, error) {
+		return nil, nil, errors.New("the listing is torn")
+	}
+	if a, err := Open(t.Context(), b.options); err == nil || !strings.Contains(err.Error(), "the listing is torn") {
+		t.Errorf("opened %v, %v", a, err)
+	}
+	if n := len(records(t, b.dir)); n != before {
+		t.Errorf("%d records were written", n-before)
+	}
+	b.options.Estate = nil
+	a := b.open() // it let go of the directory
+	b.close(a)
+	b.verified()
+}
