@@ -41,7 +41,11 @@ func readPages[O, F any](ctx context.Context, r *reader, pages pager[O, F], each
 // read it. Most services only give the token for the next page.
 // Source: IAM API reference, IsTruncated; KMS API reference, Truncated.
 func (p page) whole(more bool) error {
-	if more || p.fields["IsTruncated"] != true && p.fields["Truncated"] != true {
+	truncated, _ := p.field("IsTruncated")
+	if truncated != true {
+		truncated, _ = p.field("Truncated")
+	}
+	if more || truncated != true {
 		return nil
 	}
 	return &smithy.OperationError{ServiceID: p.service, OperationName: p.operation, Err: &smithy.DeserializationError{
