@@ -88,7 +88,8 @@ func largeHash(name string, i int) uint64 {
 
 // largeValue is what stands for a name in a template of number i in a region:
 // "volume" is the id of the volume of that number, or of another one where
-// there are fewer, and "uuid:key" the same in the form of keys.
+// there are fewer, "uuid:key" the same in the form of keys, and "n:policy" the
+// number itself.
 func largeValue(name, region string, i int) string {
 	chance := largeHash(region, i)
 	now := time.Now().UTC().Truncate(time.Hour)
@@ -109,6 +110,11 @@ func largeValue(name, region string, i int) string {
 		return fmt.Sprintf("%016x", chance)
 	case "mostly":
 		return fmt.Sprint(chance%16 != 0)
+	case "logged":
+		if chance%16 == 0 {
+			return ""
+		}
+		return fmt.Sprintf(`<LoggingEnabled><TargetBucket>estate-%05d</TargetBucket><TargetPrefix>%016x/</TargetPrefix></LoggingEnabled>`, chance%100, chance)
 	case "time":
 		return past.Format(time.RFC3339)
 	case "epoch":
@@ -117,6 +123,9 @@ func largeValue(name, region string, i int) string {
 		return recent.Format(time.RFC3339)
 	case "recentepoch":
 		return fmt.Sprint(recent.Unix())
+	}
+	if of, ok := strings.CutPrefix(name, "n:"); ok {
+		return fmt.Sprintf("%05d", i%max(1, largeCount(of, region)))
 	}
 	of, uuid := strings.CutPrefix(name, "uuid:")
 	count := max(1, largeCount(of, region))
@@ -157,7 +166,7 @@ func largeLists() []largeList {
 
 		{op: "elasticloadbalancing:DescribeLoadBalancers", of: "lb", most: 400, field: "LoadBalancers", token: "NextMarker", details: 1, item: `<member><LoadBalancerArn>` + lb + `</LoadBalancerArn><LoadBalancerName>lb-@n@</LoadBalancerName><Type>application</Type><Scheme>internal</Scheme><DNSName>internal-lb-@n@-@hash@.@region@.elb.amazonaws.com</DNSName><CanonicalHostedZoneId>Z0EXAMPLEELB0</CanonicalHostedZoneId><State><Code>active</Code></State><VpcId>vpc-@vpc@</VpcId><IpAddressType>ipv4</IpAddressType><CreatedTime>@time@</CreatedTime><AvailabilityZones><member><SubnetId>subnet-@subnet@</SubnetId><ZoneName>@region@a</ZoneName></member></AvailabilityZones><SecurityGroups><member>sg-@sg@</member></SecurityGroups></member>`},
 		{op: "rds:DescribeDBInstances", of: "db", most: 100, field: "DBInstances", token: "Marker", item: `<DBInstance><DBInstanceIdentifier>db-@n@</DBInstanceIdentifier><DBInstanceArn>arn:aws:rds:@region@:@account@:db:db-@n@</DBInstanceArn><DbiResourceId>db-@db@</DbiResourceId><DBInstanceClass>db.m6g.large</DBInstanceClass><Engine>postgres</Engine><EngineVersion>16.9</EngineVersion><DBInstanceStatus>available</DBInstanceStatus><MasterUsername>dbadmin</MasterUsername><MultiAZ>@mostly@</MultiAZ><AvailabilityZone>@region@a</AvailabilityZone><InstanceCreateTime>@time@</InstanceCreateTime><Endpoint><Address>db-@n@.c9example0000.@region@.rds.amazonaws.com</Address><Port>5432</Port><HostedZoneId>Z0EXAMPLE0000</HostedZoneId></Endpoint><AllocatedStorage>200</AllocatedStorage><StorageType>gp3</StorageType><StorageEncrypted>@mostly@</StorageEncrypted><KmsKeyId>` + key + `</KmsKeyId><BackupRetentionPeriod>14</BackupRetentionPeriod><PreferredBackupWindow>02:10-02:40</PreferredBackupWindow><LatestRestorableTime>@recent@</LatestRestorableTime><PubliclyAccessible>false</PubliclyAccessible><DeletionProtection>@mostly@</DeletionProtection><AutoMinorVersionUpgrade>true</AutoMinorVersionUpgrade><CopyTagsToSnapshot>true</CopyTagsToSnapshot><EnabledCloudwatchLogsExports><member>postgresql</member></EnabledCloudwatchLogsExports><VpcSecurityGroups><VpcSecurityGroupMembership><VpcSecurityGroupId>sg-@sg@</VpcSecurityGroupId><Status>active</Status></VpcSecurityGroupMembership></VpcSecurityGroups><DBSecurityGroups/><PendingModifiedValues/><TagList><Tag><Key>team</Key><Value>team-@byte@</Value></Tag></TagList></DBInstance>`},
-		{op: "rds:DescribeDBSnapshots", of: "dbsnapshot", most: 100, field: "DBSnapshots", token: "Marker", details: 1, item: `<DBSnapshot><DBSnapshotIdentifier>before-@n@</DBSnapshotIdentifier><DBSnapshotArn>arn:aws:rds:@region@:@account@:snapshot:before-@n@</DBSnapshotArn><DBInstanceIdentifier>db-@n@</DBInstanceIdentifier><DbiResourceId>db-@db@</DbiResourceId><SnapshotType>manual</SnapshotType><Status>available</Status><PercentProgress>100</PercentProgress><SnapshotCreateTime>@time@</SnapshotCreateTime><OriginalSnapshotCreateTime>@time@</OriginalSnapshotCreateTime><InstanceCreateTime>@time@</InstanceCreateTime><Engine>postgres</Engine><EngineVersion>16.9</EngineVersion><MasterUsername>dbadmin</MasterUsername><AvailabilityZone>@region@a</AvailabilityZone><AllocatedStorage>200</AllocatedStorage><StorageType>gp3</StorageType><SnapshotTarget>region</SnapshotTarget><Encrypted>@mostly@</Encrypted><KmsKeyId>` + key + `</KmsKeyId><ProcessorFeatures/><TagList/></DBSnapshot>`},
+		{op: "rds:DescribeDBSnapshots", of: "dbsnapshot", most: 100, field: "DBSnapshots", token: "Marker", details: 1, item: `<DBSnapshot><DBSnapshotIdentifier>before-@n@</DBSnapshotIdentifier><DBSnapshotArn>arn:aws:rds:@region@:@account@:snapshot:before-@n@</DBSnapshotArn><DBInstanceIdentifier>db-@n:db@</DBInstanceIdentifier><DbiResourceId>db-@db@</DbiResourceId><SnapshotType>manual</SnapshotType><Status>available</Status><PercentProgress>100</PercentProgress><SnapshotCreateTime>@time@</SnapshotCreateTime><OriginalSnapshotCreateTime>@time@</OriginalSnapshotCreateTime><InstanceCreateTime>@time@</InstanceCreateTime><Engine>postgres</Engine><EngineVersion>16.9</EngineVersion><MasterUsername>dbadmin</MasterUsername><AvailabilityZone>@region@a</AvailabilityZone><AllocatedStorage>200</AllocatedStorage><StorageType>gp3</StorageType><SnapshotTarget>region</SnapshotTarget><Encrypted>@mostly@</Encrypted><KmsKeyId>` + key + `</KmsKeyId><ProcessorFeatures/><TagList/></DBSnapshot>`},
 		{op: "rds:DescribeDBInstanceAutomatedBackups", of: "automated", most: 100, field: "DBInstanceAutomatedBackups", token: "Marker", item: `<DBInstanceAutomatedBackup><DBInstanceArn>arn:aws:rds:@region@:@account@:db:db-@n@</DBInstanceArn><DbiResourceId>db-@db@</DbiResourceId><Region>@region@</Region><DBInstanceIdentifier>db-@n@</DBInstanceIdentifier><Status>active</Status><RestoreWindow><EarliestTime>@time@</EarliestTime><LatestTime>@recent@</LatestTime></RestoreWindow><BackupRetentionPeriod>14</BackupRetentionPeriod><BackupTarget>region</BackupTarget><InstanceCreateTime>@time@</InstanceCreateTime><Engine>postgres</Engine><EngineVersion>16.9</EngineVersion><AllocatedStorage>200</AllocatedStorage><Encrypted>@mostly@</Encrypted><KmsKeyId>` + key + `</KmsKeyId><DBInstanceAutomatedBackupsReplications/><TagList/></DBInstanceAutomatedBackup>`},
 		{op: "sns:ListTopics", of: "topic", most: 100, field: "Topics", token: "NextToken", details: 1, item: `<member><TopicArn>arn:aws:sns:@region@:@account@:topic-@n@</TopicArn></member>`},
 		{op: "iam:ListUsers", of: "user", most: 1000, field: "Users", token: "Marker", truncated: "IsTruncated", details: 1, item: `<member><Path>/</Path><UserName>user-@n@</UserName><UserId>AIDAEXAMPLE@n@</UserId><Arn>arn:aws:iam::@account@:user/user-@n@</Arn><CreateDate>@time@</CreateDate><PasswordLastUsed>@recent@</PasswordLastUsed></member>`},
@@ -230,14 +239,14 @@ func largeAnswers() map[string]string {
 
 		"s3:GetBucketEncryption":             `<ServerSideEncryptionConfiguration` + ns + `><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>aws:kms</SSEAlgorithm><KMSMasterKeyID>arn:aws:kms:@region@:@account@:key/@uuid:key@</KMSMasterKeyID></ApplyServerSideEncryptionByDefault><BucketKeyEnabled>true</BucketKeyEnabled></Rule></ServerSideEncryptionConfiguration>`,
 		"s3:GetBucketVersioning":             `<VersioningConfiguration` + ns + `><Status>Enabled</Status></VersioningConfiguration>`,
-		"s3:GetBucketLogging":                `<BucketLoggingStatus` + ns + `><LoggingEnabled><TargetBucket>estate-00000</TargetBucket><TargetPrefix>@Bucket@/</TargetPrefix></LoggingEnabled></BucketLoggingStatus>`,
+		"s3:GetBucketLogging":                `<BucketLoggingStatus` + ns + `>@logged@</BucketLoggingStatus>`,
 		"s3:GetPublicAccessBlock":            `<PublicAccessBlockConfiguration` + ns + `><BlockPublicAcls>true</BlockPublicAcls><IgnorePublicAcls>true</IgnorePublicAcls><BlockPublicPolicy>true</BlockPublicPolicy><RestrictPublicBuckets>@mostly@</RestrictPublicBuckets></PublicAccessBlockConfiguration>`,
 		"s3:GetBucketPolicyStatus":           `<PolicyStatus` + ns + `><IsPublic>FALSE</IsPublic></PolicyStatus>`,
 		"s3:GetBucketPolicy":                 `{"Version":"2012-10-17","Statement":[{"Sid":"TlsOnly","Effect":"Deny","Principal":"*","Action":"s3:*","Resource":["arn:aws:s3:::@Bucket@","arn:aws:s3:::@Bucket@/*"],"Condition":{"Bool":{"aws:SecureTransport":"false"}}},{"Sid":"Reader","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::@account@:role/role-@n@"},"Action":["s3:GetObject","s3:ListBucket"],"Resource":["arn:aws:s3:::@Bucket@","arn:aws:s3:::@Bucket@/*"]}]}`,
 		"s3:GetBucketAcl":                    `<AccessControlPolicy` + ns + `><Owner><ID>ExampleCanonicalUserId1111</ID></Owner><AccessControlList><Grant><Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser"><ID>ExampleCanonicalUserId1111</ID></Grantee><Permission>FULL_CONTROL</Permission></Grant></AccessControlList></AccessControlPolicy>`,
 		"s3:GetObjectLockConfiguration":      `<ObjectLockConfiguration` + ns + `><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>`,
-		"s3:GetBucketLifecycleConfiguration": `<LifecycleConfiguration` + ns + `><Rule><ID>expire</ID><Filter><Prefix>tmp/</Prefix></Filter><Status>Enabled</Status><Expiration><Days>400</Days></Expiration></Rule></LifecycleConfiguration>`,
-		"s3:GetBucketTagging":                `<Tagging` + ns + `><TagSet><Tag><Key>data</Key><Value>customer</Value></Tag><Tag><Key>team</Key><Value>team-@byte@</Value></Tag></TagSet></Tagging>`,
+		"s3:GetBucketLifecycleConfiguration": `<LifecycleConfiguration` + ns + `><Rule><ID>expire</ID><Filter/><Status>Enabled</Status><Expiration><Days>400</Days></Expiration></Rule></LifecycleConfiguration>`,
+		"s3:GetBucketTagging":                `<Tagging` + ns + `><TagSet><Tag><Key>data</Key><Value>customer</Value></Tag><Tag><Key>retention-days</Key><Value>400</Value></Tag><Tag><Key>team</Key><Value>team-@byte@</Value></Tag></TagSet></Tagging>`,
 	}
 }
 
@@ -280,7 +289,7 @@ const (
 // writeDetails writes users, groups, roles and policies, which IAM gives in one
 // list.
 func (q largeRequest) writeDetails(b *strings.Builder) {
-	const attached = `<AttachedManagedPolicies><member><PolicyName>policy-@n@</PolicyName><PolicyArn>arn:aws:iam::@account@:policy/policy-@n@</PolicyArn></member></AttachedManagedPolicies>`
+	const attached = `<AttachedManagedPolicies><member><PolicyName>policy-@n:policy@</PolicyName><PolicyArn>arn:aws:iam::@account@:policy/policy-@n:policy@</PolicyArn></member></AttachedManagedPolicies>`
 	const document = `%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Action%22%3A%5B%22s3%3AGetObject%22%2C%22s3%3AListBucket%22%2C%22dynamodb%3AQuery%22%5D%2C%22Resource%22%3A%5B%22arn%3Aaws%3As3%3A%3A%3Aestate-@n@%22%2C%22arn%3Aaws%3As3%3A%3A%3Aestate-@n@%2F%2A%22%2C%22arn%3Aaws%3Adynamodb%3Aus-east-1%3A111122223333%3Atable%2Ftable-@n@%22%5D%7D%5D%7D`
 	const trust = `%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Principal%22%3A%7B%22Service%22%3A%22ec2.amazonaws.com%22%7D%2C%22Action%22%3A%22sts%3AAssumeRole%22%7D%5D%7D`
 	lists := []struct{ of, field, item string }{

@@ -3,9 +3,9 @@ package main
 import (
 	_ "embed"
 	"encoding/json"
-	"fmt"
 	"io"
-	texttemplate "text/template"
+	"strconv"
+	"strings"
 )
 
 // The role as Terraform and CloudFormation write it. Both leave to their user
@@ -69,18 +69,32 @@ func split(actions []string, limit int) ([][]string, error) {
 	return append(parts, actions[from:]), nil
 }
 
-// writeRole fills in one of the two texts.
+// writeRole fills in one of the two texts. What stands between the lines
+// "{{each policy}}" and "{{end}}" is written for each policy, with its number
+// from 1 in the place of {{n}}; a line with {{action}} for each of its actions.
+// text/template would keep every exported method of every SDK in the program.
 func writeRole(w io.Writer, text string, actions []string) error {
-	t, err := texttemplate.New("role").Funcs(texttemplate.FuncMap{"next": func(i int) int { return i + 1 }}).Parse(text)
-	if err != nil {
-		return fmt.Errorf("parse the role's text: %w", err)
-	}
 	parts, err := split(actions, maxPolicy)
 	if err != nil {
 		return err
 	}
-	return t.Execute(w, struct {
-		Sid      string
-		Policies [][]string
-	}{readsSid, parts})
+	head, rest, _ := strings.Cut(text, "{{each policy}}\n")
+	block, tail, _ := strings.Cut(rest, "{{end}}\n")
+	var b strings.Builder
+	b.WriteString(head)
+	for i, part := range parts {
+		for line := range strings.Lines(block) {
+			line = strings.NewReplacer("{{n}}", strconv.Itoa(i+1), "{{sid}}", readsSid).Replace(line)
+			if !strings.Contains(line, "{{action}}") {
+				b.WriteString(line)
+				continue
+			}
+			for _, action := range part {
+				b.WriteString(strings.ReplaceAll(line, "{{action}}", action))
+			}
+		}
+	}
+	b.WriteString(tail)
+	_, err = io.WriteString(w, b.String())
+	return err
 }
