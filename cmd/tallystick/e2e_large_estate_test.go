@@ -37,13 +37,39 @@ type largeOf struct {
 // largeMix is the whole estate. What is left to 100,000 are volumes.
 func largeMix() []largeOf {
 	mix := []largeOf{
-		{"snapshot", 20_000, false}, {"eni", 15_000, false}, {"sg", 10_000, false}, {"log", 5_000, false},
-		{"instance", 2_000, false}, {"dbsnapshot", 1_500, false}, {"image", 800, false}, {"recovery", 700, false},
-		{"key", 500, false}, {"backedup", 500, false}, {"job", 500, false}, {"listener", 400, false}, {"subnet", 360, false},
-		{"table", 300, false}, {"topic", 300, false}, {"db", 300, false}, {"automated", 300, false},
-		{"cert", 200, false}, {"lb", 200, false}, {"rule", 100, false}, {"vpc", 60, false}, {"flowlog", 60, false}, {"fs", 50, false},
-		{"vault", 20, false}, {"plan", 20, false}, {"detector", 20, false}, {"recorder", 20, false},
-		{"bucket", 5_000, true}, {"role", 5_000, true}, {"policy", 1_000, true}, {"user", 500, true}, {"group", 50, true}, {"trail", 1, true},
+		{"snapshot", 20_000, false},
+		{"eni", 15_000, false},
+		{"sg", 10_000, false},
+		{"log", 5_000, false},
+		{"instance", 2_000, false},
+		{"dbsnapshot", 1_500, false},
+		{"image", 800, false},
+		{"recovery", 700, false},
+		{"key", 500, false},
+		{"backedup", 500, false},
+		{"job", 500, false},
+		{"listener", 400, false},
+		{"subnet", 360, false},
+		{"table", 300, false},
+		{"topic", 300, false},
+		{"db", 300, false},
+		{"automated", 300, false},
+		{"cert", 200, false},
+		{"lb", 200, false},
+		{"rule", 100, false},
+		{"vpc", 60, false},
+		{"flowlog", 60, false},
+		{"fs", 50, false},
+		{"vault", 20, false},
+		{"plan", 20, false},
+		{"detector", 20, false},
+		{"recorder", 20, false},
+		{"bucket", 5_000, true},
+		{"role", 5_000, true},
+		{"policy", 1_000, true},
+		{"user", 500, true},
+		{"group", 50, true},
+		{"trail", 1, true},
 	}
 	volumes := largeOf{"volume", largeResources, false}
 	for _, of := range mix {
@@ -93,7 +119,7 @@ func largeHash(name string, i int) uint64 {
 func largeValue(name, region string, i int) string {
 	chance := largeHash(region, i)
 	now := time.Now().UTC().Truncate(time.Hour)
-	past := now.Add(-time.Duration(chance%(700*24)) * time.Hour) //nolint:gosec // small
+	past := now.Add(-time.Duration(chance%(700*24)) * time.Hour)
 	recent := now.Add(-time.Duration(i%20+1) * time.Hour)
 	switch name {
 	case "account":
@@ -131,7 +157,7 @@ func largeValue(name, region string, i int) string {
 	count := max(1, largeCount(of, region))
 	id := largeHash(of+region, i%count)
 	if uuid {
-		return fmt.Sprintf("%08x-%04x-4000-8000-%012x", uint32(id), uint16(id>>32), id>>16) //nolint:gosec // cut on purpose
+		return fmt.Sprintf("%08x-%04x-4000-8000-%012x", uint32(id), uint16(id>>32), id>>16)
 	}
 	return fmt.Sprintf("0%016x", id)
 }

@@ -235,6 +235,7 @@ func Observations(store *payload.Store, digest evidence.Digest, kind string) ite
 // ofOtherKind says whether a line is an observation of another kind, where that
 // shows without decoding it: the agent writes the kind first.
 func ofOtherKind(line []byte, kind string) bool {
-	rest, ok := bytes.CutPrefix(line, []byte(`{"kind":"`))
-	return ok && !(len(rest) > len(kind) && string(rest[:len(kind)]) == kind && rest[len(kind)] == '"')
+	rest, first := bytes.CutPrefix(line, []byte(`{"kind":"`))
+	of, _, whole := bytes.Cut(rest, []byte(`"`))
+	return first && whole && string(of) != kind
 }
