@@ -118,18 +118,22 @@ func (r *reader) each(ctx context.Context, detail func() error) error {
 	}
 	r.pending.Go(func() {
 		defer func() { <-r.slots }()
-		// A panic in a goroutine would take the daemon down; it becomes this
-		// task's failure instead.
-		defer func() {
-			if p := recover(); p != nil {
-				r.fail(errRunner{fmt.Errorf("collector %s panicked: %v", r.spec.Name, p)})
-			}
-		}()
-		if err := detail(); err != nil {
+		if err := r.safely(detail); err != nil {
 			r.fail(err)
 		}
 	})
 	return nil
+}
+
+// safely turns a panic into an error that ends the task. In a goroutine it would
+// take the daemon down.
+func (r *reader) safely(do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = errRunner{fmt.Errorf("collector %s panicked: %v", r.spec.Name, p)}
+		}
+	}()
+	return do()
 }
 
 // resource is one resource being put together. It belongs to one goroutine.
