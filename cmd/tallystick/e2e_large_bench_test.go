@@ -59,7 +59,7 @@ func BenchmarkLarge(b *testing.B) {
 	runs := float64(b.N)
 	fewest := all.fewest()
 	ideal := max(time.Duration(fewest)*largeLatency/largeInFlight, time.Duration(largeChain())*largeLatency)
-	b.ReportMetric(float64(all.calls())/runs, "calls")
+	b.ReportMetric(float64(all.made)/runs, "calls")
 	b.ReportMetric(float64(fewest), "fewest-calls")
 	b.ReportMetric(ideal.Seconds(), "ideal-s")
 	b.ReportMetric(all.wall.Seconds()/runs, "wall-s")
@@ -77,7 +77,7 @@ type largeRun struct {
 	peak      int64 // KiB
 	disk      int64
 	counts    largeCounts
-	made      int
+	made      int // calls
 }
 
 func (r *largeRun) add(o largeRun) {
@@ -87,8 +87,6 @@ func (r *largeRun) add(o largeRun) {
 	r.disk, r.counts = o.disk, o.counts
 	r.made += o.made
 }
-
-func (r *largeRun) calls() int { return r.made }
 
 // fewest is how many calls are needed: those that ask for something else than
 // all calls before them, and of lists so many as there are pages of the largest
