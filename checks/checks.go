@@ -121,6 +121,17 @@ type Join struct {
 
 	Many bool `json:"many,omitempty" yaml:"many"` // a list instead of the one match
 
+	// Any is for a rule that asks whether there is a match: where there are
+	// several, it is the first in order of region and id. One that is known
+	// decides, whatever else might match.
+	Any bool `json:"any,omitempty" yaml:"any"`
+
+	// Optional says that the provider leaves Field out of a resource that
+	// belongs to nothing. Without it, such a resource may be a match. Of a
+	// nested field the outermost object must be there: a call fills it, and
+	// where it is missing nobody looked.
+	Optional bool `json:"optional,omitempty" yaml:"optional"`
+
 	// In is "account" (the default), "region" or "organization". In the region,
 	// only resources of the same region match, and a list that could not be
 	// read elsewhere is no concern. In the organisation, the resources are

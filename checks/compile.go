@@ -158,6 +158,12 @@ func (c *compiler) joins(r *rule) {
 			compiled.reads = dependence{}
 			compiled.equals = c.expression(part+".equals", j.Equals, nil, compiled.reads)
 		}
+		if j.Any && (j.Field == "" || j.Many) {
+			c.fault(part+".any", "join %q gives one of the matches: it needs field and equals, and no many", j.Name)
+		}
+		if j.Optional && j.Field == "" {
+			c.fault(part+".optional", "join %q needs a field that may be left out", j.Name)
+		}
 		if places := []string{inAccount, inRegion, inOrganization}; j.In != "" && !slices.Contains(places, j.In) {
 			c.fault(part+".in", "%q is not one of %s", j.In, strings.Join(places, ", "))
 		}

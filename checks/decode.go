@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,6 +35,35 @@ func decodeBody(body []byte, want fields) (map[string]any, error) {
 		return nil, d.fault("text after the object")
 	}
 	return out, nil
+}
+
+// cutBody gives a copy of the top-level fields in want, as they are written. The
+// body must be one that decodeBody takes; of the copy it makes the same.
+func cutBody(body []byte, want fields) []byte {
+	d := decoder{b: body}
+	out := []byte{'{'}
+	d.space()
+	for more := true; more; {
+		d.i++ // over the brace, or the comma
+		d.space()
+		start := d.i
+		key, err := d.str()
+		if err != nil {
+			break // there is no field
+		}
+		d.space()
+		d.i++                    // over the colon
+		_, _ = d.value(false, 1) // it was decoded before
+		if want.has(string(key)) {
+			if len(out) > 1 {
+				out = append(out, ',')
+			}
+			out = append(out, body[start:d.i]...)
+		}
+		d.space()
+		more = d.b[d.i] == ','
+	}
+	return bytes.Clone(append(out, '}')) // it is held: no larger than it must be
 }
 
 // decodeValue decodes a text that is one JSON value.

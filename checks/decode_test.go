@@ -56,7 +56,7 @@ func TestDecodeBody(t *testing.T) {
 
 // FuzzDecodeBody holds the decoder to encoding/json.
 func FuzzDecodeBody(f *testing.F) {
-	for _, s := range []string{`{"a":{"b":[1,2.5,-3e2,"x\u00e9\ud800",null,true]}}`, `{"":{}}`, "{\"a\":\"\xff\"}", `{"a":1e400}`, `{"a":-0}`, `{`} {
+	for _, s := range []string{`{"a":{"b":[1,2.5,-3e2,"x\u00e9\ud800",null,true]}}`, `{"":{}}`, ` { "b" : [ 1 ] , "a" : 1.0 , "a" : { } } `, "{\"a\":\"\xff\"}", `{"a":1e400}`, `{"a":-0}`, `{`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -77,6 +77,14 @@ func FuzzDecodeBody(f *testing.F) {
 		}
 		if err == nil && !reflect.DeepEqual(got, plain) {
 			t.Fatalf("%q: got %#v, encoding/json %#v", body, got, plain)
+		}
+		if err == nil {
+			for _, want := range []fields{{all: true}, {names: map[string]bool{"a": true, "": true}}} {
+				some, _ := decodeBody(body, want)
+				if again, err := decodeBody(cutBody(body, want), fields{all: true}); err != nil || !reflect.DeepEqual(again, some) {
+					t.Fatalf("%q: cut to %v it is %#v, %v, want %#v", body, want, again, err, some)
+				}
+			}
 		}
 		if _, err := decodeBody(body, fields{}); (err == nil) != (wantErr == nil) {
 			t.Fatalf("%q: skipping sees it otherwise: %v", body, err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -63,17 +64,17 @@ func (c *Catalogue) Evaluate(ctx context.Context, in Input, which []string, emit
 		now:     types.Timestamp{Time: in.Now.UTC()},
 		account: types.String(in.Scope.Account),
 		indexes: map[indexKey]*index{},
-		needed:  map[string]fields{},
+		needed:  map[indexKey]fields{},
 		kept:    map[*rule][]evidence.Verdict{},
 		scope:   scopeOf(in.InForce, in.Scope.Provider),
 	}
 	for _, r := range rules {
 		for _, j := range r.joins {
-			f := ev.needed[j.Kind].union(r.shows[j.Name])
+			f := ev.needed[j.index()].union(r.shows[j.Name])
 			if len(j.key) > 0 {
 				f = f.with(j.key[0])
 			}
-			ev.needed[j.Kind] = f
+			ev.needed[j.index()] = f
 		}
 	}
 	for i, r := range rules {
@@ -89,8 +90,19 @@ func (c *Catalogue) Evaluate(ctx context.Context, in Input, which []string, emit
 		if err := ev.group(ctx, alike(r, rules[i:]), emit); err != nil {
 			return err
 		}
+		ev.forget(rules[i+1:])
 	}
 	return nil
+}
+
+// forget lets go of the indexes that no later rule asks for.
+func (ev *evaluation) forget(later []*rule) {
+	maps.DeleteFunc(ev.indexes, func(key indexKey, _ *index) bool {
+		return !slices.ContainsFunc(later, func(r *rule) bool {
+			_, done := ev.kept[r]
+			return !done && slices.ContainsFunc(r.joins, func(j join) bool { return j.index() == key })
+		})
+	})
 }
 
 // choose gives the rules to evaluate, sorted by check id.
@@ -140,7 +152,7 @@ type evaluation struct {
 	account ref.Val
 	scope   map[string]any // nil when it is not known
 	indexes map[indexKey]*index
-	needed  map[string]fields // of each joined kind, over all rules
+	needed  map[indexKey]fields // of each index, over all rules
 	kept    map[*rule][]evidence.Verdict
 }
 

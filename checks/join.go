@@ -24,8 +24,12 @@ const (
 // indexKey names an index: a kind by one of its fields, or the whole kind when
 // the field is empty, of the account or of the organisation.
 type indexKey struct {
-	kind, field  string
-	organization bool
+	kind, field            string
+	organization, optional bool
+}
+
+func (j join) index() indexKey {
+	return indexKey{kind: j.Kind, field: j.Field, organization: j.In == inOrganization, optional: j.Optional}
 }
 
 // index holds the resources of a joined kind, reduced to the fields that rules
@@ -39,11 +43,15 @@ type index struct {
 	holes []hole
 }
 
-// joined is a resource of a joined kind.
+// joined is a resource of a joined kind. Of one that is found by its key the
+// body stays a text until a row asks for it: most are never asked for, and a
+// decoded body takes ten times the memory.
 type joined struct {
 	id, region string
 	asOf       *time.Time
-	body       map[string]any
+	key        any            // what the body has in the field of the join
+	decoded    map[string]any // nil where text is
+	text       []byte
 	gaps       []evidence.Gap
 	whole      bool  // the gaps cover the whole body
 	broken     error // the body can not be read
@@ -51,7 +59,7 @@ type joined struct {
 
 // index gives the index of a join, built when it is first asked for.
 func (ev *evaluation) index(j join) (*index, error) {
-	key := indexKey{kind: j.Kind, field: j.Field, organization: j.In == inOrganization}
+	key := j.index()
 	if ix, ok := ev.indexes[key]; ok {
 		return ix, nil
 	}
@@ -78,7 +86,7 @@ func (ev *evaluation) index(j join) (*index, error) {
 			if err != nil {
 				return nil, fmt.Errorf("read observations of %s in %s: %w", j.Kind, ev.in.Scope, err)
 			}
-			e := newJoined(o, ev.needed[j.Kind], gaps)
+			e := newJoined(j, o, ev.needed[key], gaps)
 			if len(places) == 1 {
 				ix.add(j, e)
 				continue
@@ -110,11 +118,24 @@ func (ev *evaluation) places(j join) ([]Facts, string) {
 	return places, ""
 }
 
-func newJoined(o evidence.Observation, want fields, gaps gapSet) *joined {
+func newJoined(j join, o evidence.Observation, want fields, gaps gapSet) *joined {
 	e := &joined{id: o.ID, region: o.Region, asOf: o.AsOf}
 	e.gaps, e.whole = gaps.of(o.Region, o.ID)
-	e.body, e.broken = decodeBody(o.Body, want)
+	e.decoded, e.broken = decodeBody(o.Body, want)
+	if j.Field != "" && e.broken == nil {
+		e.key = dig(e.decoded, j.key)
+		e.decoded, e.text = nil, cutBody(o.Body, want)
+	}
 	return e
+}
+
+// body gives the fields that rules read. The caller must not change them.
+func (e *joined) body() map[string]any {
+	if e.decoded != nil {
+		return e.decoded
+	}
+	body, _ := decodeBody(e.text, fields{all: true}) // it was decoded before
+	return body
 }
 
 // clearer says whether more is known of a resource than by the same resource
@@ -144,7 +165,11 @@ func (ix *index) add(j join, e *joined) {
 		ix.holes = append(ix.holes, hole{kind: j.Kind, region: e.region, resource: e.id, gaps: e.gaps})
 		return
 	}
-	switch k := dig(e.body, j.key).(type) {
+	k := e.key
+	if gone, ok := k.(absent); ok && j.Optional && (gone.depth > 0 || len(j.key) == 1) {
+		k = nil
+	}
+	switch k := k.(type) {
 	case string:
 		ix.byKey[k] = append(ix.byKey[k], e)
 	case nil:
@@ -158,11 +183,12 @@ func (ix *index) add(j join, e *joined) {
 }
 
 // absent is what dig gives for a path that is not there, unlike a null.
-type absent struct{}
+type absent struct{ depth int } // of the field that is missing; 0: the outermost
 
+// dig gives what a path leads to.
 func dig(body map[string]any, path []string) any {
 	var v any = body
-	for _, p := range path {
+	for depth, p := range path {
 		m, ok := v.(map[string]any)
 		if !ok {
 			if v == nil {
@@ -171,7 +197,7 @@ func dig(body map[string]any, path []string) any {
 			return absent{}
 		}
 		if v, ok = m[p]; !ok {
-			return absent{}
+			return absent{depth: depth}
 		}
 	}
 	return v
@@ -224,6 +250,9 @@ func (ev *evaluation) resolve(r *rule, j join, row *row) error {
 		row.setList(r, j, matches)
 		return nil
 	}
+	if j.Any && len(matches) > 1 {
+		matches = matches[:1]
+	}
 	switch len(matches) {
 	case 0:
 		row.vars[j.Name] = types.NullValue
@@ -268,7 +297,7 @@ func (ix *index) lookup(j join, row *row) ([]*joined, bool) {
 // setObject makes a matched resource a variable, and its gaps unknown
 // attributes under it.
 func (row *row) setObject(j join, m *joined) {
-	row.vars[j.Name] = m.body
+	row.vars[j.Name] = m.body()
 	row.asOf = oldest(row.asOf, m.asOf)
 	if m.whole {
 		row.unknown(cause{gaps: m.gaps}, j.Name)
@@ -290,7 +319,7 @@ func (row *row) setList(r *rule, j join, matches []*joined) {
 	list := make([]any, len(matches))
 	var affected []hole
 	for i, m := range matches {
-		list[i] = m.body
+		list[i] = m.body()
 		if len(m.gaps) == 0 {
 			continue
 		}
@@ -316,8 +345,10 @@ func (row *row) setList(r *rule, j join, matches []*joined) {
 // masked gives the body with unknowns in the places of the fields that a gap
 // covers and the rule reads.
 func (row *row) masked(j join, m *joined, reads fields) map[string]any {
-	body := make(map[string]any, len(m.body)+1)
-	maps.Copy(body, m.body)
+	body := maps.Clone(m.body())
+	if body == nil {
+		body = map[string]any{}
+	}
 	names := reads.names
 	if !m.whole {
 		names = map[string]bool{}

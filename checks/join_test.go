@@ -144,6 +144,68 @@ func TestJoinShown(t *testing.T) {
 	}
 }
 
+// A rule that asks whether there is a match: one that is known decides, and a
+// resource that names none is none.
+func TestJoinAny(t *testing.T) {
+	const join = "{name: lid, kind: aws.lid, field: %s, equals: resource.Name, any: true, optional: true}"
+	nested := load(t, control(boxCheck("box-shut", "lid != null", joins(fmt.Sprintf(join, "Of.Box.Name")))))
+	flat := load(t, control(boxCheck("box-shut", "lid != null", joins(fmt.Sprintf(join, "Of")))))
+	b := box("r1/a", `{"Name":"a"}`)
+	lid := func(place, body string) evidence.Observation { return thing("aws.lid", place, body) }
+	const of, ofOther = `{"Of":{"Box":{"Name":"a"}}}`, `{"Of":{"Box":{"Name":"b"}}}`
+	tests := []struct {
+		name   string
+		c      *Catalogue
+		kinds  map[string]Facts
+		want   evidence.Status
+		reason string
+	}{
+		{"one", nested, facts(b, lid("r1/1", of)), evidence.Pass, ""},
+		{"two", nested, facts(b, lid("r1/1", of), lid("r2/2", of)), evidence.Pass, ""},
+		{"none", nested, facts(b, lid("r1/1", ofOther)), evidence.Fail, ""},
+		{"one that names none", nested, facts(b, lid("r1/1", `{"Of":{}}`)), evidence.Fail, ""},
+		{"one that names none, flat", flat, facts(b, lid("r1/1", `{}`)), evidence.Fail, ""},
+		{"one, flat", flat, facts(b, lid("r1/1", `{"Of":"a"}`)), evidence.Pass, ""},
+		{"half a name", nested, facts(b, lid("r1/1", `{"Of":{"Box":{}}}`)), evidence.Fail, ""},
+		{"nobody looked", nested, facts(b, lid("r1/1", `{}`)), evidence.Unknown, "1 of aws.lid has no text in Of.Box.Name"},
+		{"no object where one is expected", nested, facts(b, lid("r1/1", `{"Of":"a"}`)), evidence.Unknown, "1 of aws.lid has no text in Of.Box.Name"},
+		{"no object further down", nested, facts(b, lid("r1/1", `{"Of":{"Box":7}}`)), evidence.Unknown, "1 of aws.lid has no text in Of.Box.Name"},
+		{"denied", nested, with(facts(b, lid("r1/1", `{}`)), gap("aws.lid", "r1", "1", "Of")), evidence.Unknown, "could not read Of of aws.lid"},
+		{"denied, flat", flat, with(facts(b, lid("r1/1", `{}`)), gap("aws.lid", "r1", "1", "Of")), evidence.Unknown, "could not read Of of aws.lid"},
+		{"denied, and one is known", nested, with(facts(b, lid("r1/1", `{}`), lid("r1/2", of)), gap("aws.lid", "r1", "1", "Of")), evidence.Pass, ""},
+		{"an incomplete list", nested, with(facts(b, lid("r1/1", ofOther)), gap("aws.lid", "r1", "", "")), evidence.Unknown, "could not list every aws.lid"},
+		{"an incomplete list, and one is known", nested, with(facts(b, lid("r1/1", of)), gap("aws.lid", "r1", "", "")), evidence.Pass, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			v := evaluate(t, tt.c, tt.kinds)[0]
+			if v.Status != tt.want || !strings.Contains(v.Reason, tt.reason) {
+				t.Errorf("got %s %q, want %s %q", v.Status, v.Reason, tt.want, tt.reason)
+			}
+		})
+	}
+}
+
+// Two joins by the same field, of which one takes a resource without it for a
+// possible match, do not share what they find.
+func TestJoinOptionalApart(t *testing.T) {
+	for _, strictFirst := range []bool{true, false} {
+		soft := boxCheck("box-soft", "lid == null", joins("{name: lid, kind: aws.lid, field: Of, equals: resource.Name, optional: true}"))
+		strict := boxCheck("box-strict", "lid == null", joins("{name: lid, kind: aws.lid, field: Of, equals: resource.Name}"))
+		if strictFirst {
+			strict = strings.Replace(strict, "box-strict", "box-a", 1)
+		}
+		c := load(t, control(soft+strict))
+		got := map[evidence.Status]int{}
+		for _, v := range evaluate(t, c, facts(box("/a", `{"Name":"a"}`), thing("aws.lid", "/1", `{}`))) {
+			got[v.Status]++
+		}
+		if got[evidence.Pass] != 1 || got[evidence.Unknown] != 1 {
+			t.Errorf("strict first: %t: got %v", strictFirst, got)
+		}
+	}
+}
+
 func TestJoinManyIncomplete(t *testing.T) {
 	c := load(t, control(boxCheck("box-shut", "lids.exists(l, l.Shut)",
 		joins("{name: lids, kind: aws.lid, field: Of, equals: resource.Name, many: true}"))))

@@ -42,6 +42,9 @@ func joined(join checks.Join) string {
 	if join.Many {
 		s += ", a list"
 	}
+	if join.Any {
+		s += ", any one"
+	}
 	if join.Field != "" {
 		s += fmt.Sprintf(", where %s equals %s", code(join.Field), code(join.Equals))
 	}

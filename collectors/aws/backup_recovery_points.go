@@ -27,19 +27,19 @@ func backupRecoveryPoints(e *Estate) *collector {
 func readRecoveryPoints(ctx context.Context, r *reader) error {
 	client := backup.NewFromConfig(r.config)
 	vaults := backup.NewListBackupVaultsPaginator(client, &backup.ListBackupVaultsInput{MaxResults: aws.Int32(1000)})
-	whole := true
+	points := r.lists()
 	err := readPages(ctx, r, vaults, func(out *backup.ListBackupVaultsOutput, _ page) error {
 		for _, v := range out.BackupVaultList {
-			read, err := r.apart(ctx, func(ctx context.Context, r *reader) error {
+			points.add(ctx, func(ctx context.Context, r *reader) error {
 				return readVault(ctx, r, client, v.BackupVaultName)
 			})
-			if err != nil {
-				return err
-			}
-			whole = whole && read
 		}
 		return nil
 	})
+	whole, failed := points.wait()
+	if failed != nil {
+		return failed
+	}
 	if err == nil && whole {
 		r.listed("aws.backup.recovery_point")
 	}

@@ -83,7 +83,7 @@ func (c *collector) Collect(ctx context.Context, in collectors.Input, emit colle
 
 func (c *collector) readRegion(ctx context.Context, t *task, cfg aws.Config, region string, first bool) error {
 	r := &reader{task: t, config: cfg, region: region, first: first, pathStyle: c.estate.pathStyle}
-	err := c.readSafely(ctx, r)
+	err := r.safely(func() error { return c.read(ctx, r) })
 	r.pending.Wait()
 	if failed := r.failed(); failed != nil {
 		err = failed
@@ -92,17 +92,6 @@ func (c *collector) readRegion(ctx context.Context, t *task, cfg aws.Config, reg
 		return t.listFailed(ctx, region, c.spec.Name, err)
 	}
 	return nil
-}
-
-// readSafely turns a panic of a collector into the failure of its task: the
-// daemon and the other tasks go on.
-func (c *collector) readSafely(ctx context.Context, r *reader) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = errRunner{fmt.Errorf("collector %s panicked: %v", c.spec.Name, p)}
-		}
-	}()
-	return c.read(ctx, r)
 }
 
 // regions gives the regions to look at and the enabled ones that the

@@ -73,7 +73,8 @@ func (o *resource) setOnly(operation, member string, out any, err error) {
 	}
 	p := o.reader.page(out)
 	o.source(p.exchange)
-	list, _ := p.fields[member].([]any)
+	v, _ := p.field(member)
+	list, _ := v.([]any)
 	if len(list) != 1 {
 		o.failed(call, &smithy.DeserializationError{Err: fmt.Errorf("%s of the answer has %d members where one was asked for", member, len(list))})
 		return

@@ -33,7 +33,7 @@ func readInstances(ctx context.Context, r *reader) error {
 	err := readPages(ctx, r, pages, func(out *ec2.DescribeInstancesOutput, p page) error {
 		for i, reservation := range out.Reservations {
 			// The owner is the reservation's: the instance does not name it.
-			of := page{exchange: p.exchange, fields: p.item("Reservations", i)}
+			of := p.within("Reservations", i)
 			for k, instance := range reservation.Instances {
 				id := r.ec2ARN("instance", instance.InstanceId, reservation.OwnerId)
 				if id == "" {

@@ -37,22 +37,22 @@ func elbListeners(e *Estate) *collector {
 func readListeners(ctx context.Context, r *reader) error {
 	client := elb.NewFromConfig(r.config)
 	pages := elb.NewDescribeLoadBalancersPaginator(client, &elb.DescribeLoadBalancersInput{PageSize: aws.Int32(elbPage)})
-	whole := true
+	listeners := r.lists()
 	err := readPages(ctx, r, pages, func(out *elb.DescribeLoadBalancersOutput, _ page) error {
 		for i, lb := range out.LoadBalancers {
 			if aws.ToString(lb.LoadBalancerArn) == "" {
 				return unidentified("elasticloadbalancing:DescribeLoadBalancers", "LoadBalancers", i)
 			}
-			read, err := r.apart(ctx, func(ctx context.Context, r *reader) error {
+			listeners.add(ctx, func(ctx context.Context, r *reader) error {
 				return readListenersOf(ctx, r, client, lb.LoadBalancerArn)
 			})
-			if err != nil {
-				return err
-			}
-			whole = whole && read
 		}
 		return nil
 	})
+	whole, failed := listeners.wait()
+	if failed != nil {
+		return failed
+	}
 	if err == nil && whole {
 		r.listed("aws.elb.listener")
 	}

@@ -9,14 +9,19 @@ import (
 )
 
 // encodeAnswer encodes an operation's output, with the document that it was
-// read from. The document is parsed only where it is needed to vouch for a
-// value, since most answers need none.
+// read from.
 func encodeAnswer(out any, body []byte) (any, bool) {
 	v := reflect.ValueOf(out)
+	return encode(v, vouching(v, body))
+}
+
+// vouching gives the document that an output was read from. It is parsed only
+// where it is needed to vouch for a value, since most answers need none.
+func vouching(v reflect.Value, body []byte) *node {
 	if !doubtful(v) {
-		return encode(v, nil)
+		return nil
 	}
-	return encode(v, parse(body))
+	return parse(body)
 }
 
 // doubtful says whether v holds a plain scalar with its zero value, of which
@@ -133,18 +138,22 @@ func encodeStruct(v reflect.Value, received *node) map[string]any {
 		if !field.IsExported() || field.Name == "ResultMetadata" {
 			continue
 		}
-		value, place := v.Field(i), received.field(field.Name)
-		if value.Kind() == reflect.String && value.Len() == 0 {
-			continue
-		}
-		if place == nil && isScalar(value.Kind()) && value.IsZero() {
-			continue
-		}
-		if e, ok := encode(value, place); ok {
+		if e, ok := encodeField(v.Field(i), received.field(field.Name)); ok {
 			out[field.Name] = e
 		}
 	}
 	return out
+}
+
+// encodeField gives false for what was not sent.
+func encodeField(v reflect.Value, received *node) (any, bool) {
+	if v.Kind() == reflect.String && v.Len() == 0 {
+		return nil, false
+	}
+	if received == nil && isScalar(v.Kind()) && v.IsZero() {
+		return nil, false
+	}
+	return encode(v, received)
 }
 
 // unionMember gives the one member that a union of the API holds. The SDK makes

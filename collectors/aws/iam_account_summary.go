@@ -40,7 +40,7 @@ func readAccountSummary(ctx context.Context, r *reader) error {
 		return err
 	}
 	p := r.page(summary)
-	o := r.resource("aws.iam.account", r.account, p, p.fields)
+	o := r.resource("aws.iam.account", r.account, p, p.body())
 	features, err := client.ListOrganizationsFeatures(ctx, &iam.ListOrganizationsFeaturesInput{})
 	o.set("iam:ListOrganizationsFeatures", features, err)
 	if err := o.emit(ctx); err != nil {

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	smithy "github.com/aws/smithy-go"
+	"golang.org/x/sync/errgroup"
 )
 
 // pager is a paginator of the SDK: O is the operation's output, F the options
@@ -41,7 +43,11 @@ func readPages[O, F any](ctx context.Context, r *reader, pages pager[O, F], each
 // read it. Most services only give the token for the next page.
 // Source: IAM API reference, IsTruncated; KMS API reference, Truncated.
 func (p page) whole(more bool) error {
-	if more || p.fields["IsTruncated"] != true && p.fields["Truncated"] != true {
+	truncated, _ := p.field("IsTruncated")
+	if truncated != true {
+		truncated, _ = p.field("Truncated")
+	}
+	if more || truncated != true {
 		return nil
 	}
 	return &smithy.OperationError{ServiceID: p.service, OperationName: p.operation, Err: &smithy.DeserializationError{
@@ -131,6 +137,39 @@ func (r *reader) apart(ctx context.Context, read func(context.Context, *reader) 
 		return false, r.listFailed(ctx, r.region, r.spec.Name, failed)
 	}
 	return true, nil
+}
+
+// lists reads lists side by side, each apart from the others: those of which
+// every resource of another list has one.
+type lists struct {
+	reader *reader
+	group  errgroup.Group
+	lost   atomic.Bool // some list was not read to its end
+}
+
+func (r *reader) lists() *lists {
+	l := &lists{reader: r}
+	l.group.SetLimit(max(1, r.in.InFlight))
+	return l
+}
+
+// add has one more list read.
+func (l *lists) add(ctx context.Context, read func(context.Context, *reader) error) {
+	l.group.Go(func() error {
+		return l.reader.safely(func() error {
+			whole, err := l.reader.apart(ctx, read)
+			if !whole {
+				l.lost.Store(true)
+			}
+			return err
+		})
+	})
+}
+
+// wait says whether all lists were read to their ends. An error ends the task.
+func (l *lists) wait() (whole bool, err error) {
+	err = l.group.Wait()
+	return !l.lost.Load(), err
 }
 
 // unidentified is the error for a member of a list that does not say which

@@ -84,7 +84,8 @@ func readOrganizationItself(ctx context.Context, r *reader, client *organization
 		return unidentified("organizations:DescribeOrganization", "Organization", 0)
 	}
 	p := r.page(out)
-	body, _ := p.fields["Organization"].(map[string]any)
+	v, _ := p.field("Organization")
+	body, _ := v.(map[string]any)
 	o := r.resource("aws.organizations.organization", *out.Organization.Arn, p, body)
 	setPager(ctx, o, "organizations:ListAWSServiceAccessForOrganization", "EnabledServicePrincipals",
 		organizations.NewListAWSServiceAccessForOrganizationPaginator(client,

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -38,32 +39,59 @@ func (r *reader) arn(service, resource string) string {
 // called only after the last page was read; it waits for nothing.
 func (r *reader) listed(kind string) { r.emit.Listed(kind, r.region) }
 
-// page is one answer of a list, encoded.
+// page is one answer, of a list or of a call for a detail. It is encoded when a
+// part of it is asked for: a page of a thousand resources is many times its size
+// when all of it is encoded at once.
 type page struct {
 	exchange  string
 	service   string
 	operation string
-	fields    map[string]any
+	out       reflect.Value // the operation's output, a struct; invalid for a page that is not an answer
+	received  *node         // the document that it was read from, where that must vouch for a value
 }
 
-// page encodes an answer. The items of a field keep the order of the SDK's slice.
+// page gives an answer. The items of a field keep the order of the SDK's slice.
 func (r *reader) page(out any) page {
 	a := answerOf(out)
-	fields, _ := encodeAnswer(out, a.body)
-	object, _ := fields.(map[string]any)
-	return page{exchange: a.exchange, service: a.service, operation: a.operation, fields: object}
+	v := reflect.Indirect(reflect.ValueOf(out))
+	return page{exchange: a.exchange, service: a.service, operation: a.operation, out: v, received: vouching(v, a.body)}
 }
 
-// item gives element i of a list field as the start of a body.
+// field encodes one field of the answer. It gives false for one that was not sent.
+func (p page) field(name string) (any, bool) {
+	if p.out.Kind() != reflect.Struct {
+		return nil, false
+	}
+	v := p.out.FieldByName(name)
+	if !v.IsValid() {
+		return nil, false
+	}
+	return encodeField(v, p.received.field(name))
+}
+
+// body encodes the whole answer.
+func (p page) body() map[string]any { return encodeStruct(p.out, p.received) }
+
+// item encodes element i of a list field, as the start of a body.
 func (p page) item(field string, i int) map[string]any {
-	list, _ := p.fields[field].([]any)
-	if i >= len(list) {
+	if p.out.Kind() != reflect.Struct {
 		return map[string]any{}
 	}
-	if m, ok := list[i].(map[string]any); ok {
+	list := p.out.FieldByName(field)
+	if list.Kind() != reflect.Slice || i >= list.Len() {
+		return map[string]any{}
+	}
+	v, _ := encode(list.Index(i), p.received.field(field).item(i))
+	if m, ok := v.(map[string]any); ok {
 		return m
 	}
-	return map[string]any{field: list[i]}
+	return map[string]any{field: v}
+}
+
+// within gives element i of a list field as a page of its own.
+func (p page) within(field string, i int) page {
+	p.out, p.received = p.out.FieldByName(field).Index(i), p.received.field(field).item(i)
+	return p
 }
 
 // resource starts an observation from a page. Body may be nil.
@@ -90,18 +118,22 @@ func (r *reader) each(ctx context.Context, detail func() error) error {
 	}
 	r.pending.Go(func() {
 		defer func() { <-r.slots }()
-		// A panic in a goroutine would take the daemon down; it becomes this
-		// task's failure instead.
-		defer func() {
-			if p := recover(); p != nil {
-				r.fail(errRunner{fmt.Errorf("collector %s panicked: %v", r.spec.Name, p)})
-			}
-		}()
-		if err := detail(); err != nil {
+		if err := r.safely(detail); err != nil {
 			r.fail(err)
 		}
 	})
 	return nil
+}
+
+// safely turns a panic into an error that ends the task. In a goroutine it would
+// take the daemon down.
+func (r *reader) safely(do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = errRunner{fmt.Errorf("collector %s panicked: %v", r.spec.Name, p)}
+		}
+	}()
+	return do()
 }
 
 // resource is one resource being put together. It belongs to one goroutine.
@@ -156,7 +188,7 @@ func (o *resource) setMember(operation, member string, out any, err error) {
 	}
 	p := o.reader.page(out)
 	o.source(p.exchange)
-	if v, ok := p.fields[member]; ok {
+	if v, ok := p.field(member); ok {
 		o.body[call.Field] = v
 	}
 }
@@ -183,7 +215,8 @@ func (o *resource) setPages(operation, member string, next func() (out any, more
 			return
 		}
 		o.source(p.exchange)
-		items, _ := p.fields[member].([]any)
+		v, _ := p.field(member)
+		items, _ := v.([]any)
 		all = append(all, items...)
 	}
 	o.body[call.Field] = all

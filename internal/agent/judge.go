@@ -1,7 +1,9 @@
 package agent
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -235,12 +237,31 @@ func (a *Agent) lockScope(scope evidence.Scope) (unlock func()) {
 // Observations reads those of one kind from a payload.
 func Observations(store *payload.Store, digest evidence.Digest, kind string) iter.Seq2[evidence.Observation, error] {
 	return func(yield func(evidence.Observation, error) bool) {
-		for o, err := range payload.Lines[evidence.Observation](store, digest) {
-			if err != nil || o.Kind == kind {
-				if !yield(o, err) {
-					return
+		for line, err := range payload.RawLines(store, digest) {
+			var o evidence.Observation
+			if err == nil && ofOtherKind(line, kind) {
+				continue
+			}
+			if err == nil {
+				if err = json.Unmarshal(line, &o); err != nil {
+					err = fmt.Errorf("read payload %s: %w", digest, err)
 				}
+			}
+			if err != nil {
+				yield(evidence.Observation{}, err)
+				return
+			}
+			if o.Kind == kind && !yield(o, nil) {
+				return
 			}
 		}
 	}
+}
+
+// ofOtherKind says whether a line is an observation of another kind, where that
+// shows without decoding it: the agent writes the kind first.
+func ofOtherKind(line []byte, kind string) bool {
+	rest, first := bytes.CutPrefix(line, []byte(`{"kind":"`))
+	of, _, whole := bytes.Cut(rest, []byte(`"`))
+	return first && whole && string(of) != kind
 }

@@ -139,6 +139,34 @@ func (a *Agent) start(ctx context.Context, s *stream, slot time.Time, trigger ev
 	return true
 }
 
+// longestFirst gives the streams in the order in which their tasks are best
+// begun when all are to be done at once, so that no long one is left to the end:
+// those that never ran, by how many calls each of their resources takes, and
+// then the others by the calls that they made last time.
+func (a *Agent) longestFirst() []*stream {
+	type weight struct{ fresh, calls int }
+	weights := make(map[*stream]weight, len(a.streams))
+	for _, s := range a.streams {
+		var w weight
+		if run := a.known(s.Stream).Newest; run != nil {
+			for _, c := range run.Calls {
+				w.calls += c.Calls
+			}
+		} else if s.collector != nil {
+			w.fresh = 1
+			for _, c := range s.collector.Spec().Calls {
+				if c.Field != "" {
+					w.calls++
+				}
+			}
+		}
+		weights[s] = w
+	}
+	return slices.SortedStableFunc(slices.Values(a.streams), func(s, t *stream) int {
+		return cmp.Or(cmp.Compare(weights[t].fresh, weights[s].fresh), cmp.Compare(weights[t].calls, weights[s].calls))
+	})
+}
+
 // Collect runs the tasks that pick chooses once, now, and gives their results
 // in order of stream.
 func (a *Agent) Collect(ctx context.Context, pick func(evidence.Stream) bool) ([]Result, error) {
@@ -152,17 +180,18 @@ func (a *Agent) Collect(ctx context.Context, pick func(evidence.Stream) bool) ([
 	// What answers for the organisation is looked at before the accounts that
 	// are judged by it.
 	for _, central := range []bool{true, false} {
-		for _, s := range a.streams {
+		for _, s := range a.longestFirst() {
 			if a.central[s.Scope] != central || !pick(s.Stream) {
 				continue
 			}
+			select {
+			case a.slots <- struct{}{}:
+			case <-ctx.Done():
+				continue
+			}
 			a.tasks.Go(func() {
-				select {
-				case a.slots <- struct{}{}:
-					defer func() { <-a.slots }()
-					results <- a.do(ctx, s, slot, evidence.TriggerManual)
-				case <-ctx.Done():
-				}
+				defer func() { <-a.slots }()
+				results <- a.do(ctx, s, slot, evidence.TriggerManual)
 			})
 		}
 		a.tasks.Wait()

@@ -19,7 +19,7 @@ import (
 
 // spoolChunk is how many bytes a spool holds in memory before it sorts them
 // into its temporary file.
-const spoolChunk = 8 << 20
+const spoolChunk = 2 << 20
 
 // lineOverhead is what a line costs in memory beside its bytes, about.
 const lineOverhead = 64

@@ -99,6 +99,10 @@ func readLimited(r io.Reader, limit, hint int64) ([]byte, error) {
 		b.Truncate(int(limit))
 		err = fmt.Errorf("%w of %d bytes", errTooLarge, limit)
 	}
+	if room := b.Available(); room > b.Len()/4 {
+		// It is held for as long as the client works on the answer.
+		return bytes.Clone(b.Bytes()), err
+	}
 	return b.Bytes(), err
 }
 
