@@ -10,7 +10,6 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
-	"time"
 
 	"github.com/tallystick/tallystick/checks"
 	"github.com/tallystick/tallystick/collectors"
