@@ -188,6 +188,7 @@ func wantReassessed(t *testing.T, b *bench, args ...string) {
 // collectOrganization collects by hand: first what says which accounts there
 // are, then all of them, in one go.
 func (w world) collectOrganization(t *testing.T, c *company, rules, shop, excluded string) {
+	t.Helper()
 	b := w.bench(t, c.url, c.config("@yearly", rules))
 	r := b.run(t, "collect", "--output", "json")
 	r.want(t, 0)

@@ -61,7 +61,7 @@ func TestJudgedAgainOnce(t *testing.T) {
 			a := b.open()
 			do(a, things)
 			do(a, parts)
-			b.wantIn(a, memberAccount, "fake-thing-central", evidence.Unknown, "was not collected in an account that answers for the organisation")
+			b.wantIn(a, memberAccount, evidence.Unknown, "was not collected in an account that answers for the organisation")
 			before, _ := b.assessments(memberAccount)
 			// Its own parts do not count for a check that looks at the organisation's alone.
 			all := of[evidence.Assessment](t, b.dir)
@@ -71,7 +71,7 @@ func TestJudgedAgainOnce(t *testing.T) {
 
 			a = test.between(b, a)
 			do(a, central)
-			b.wantIn(a, memberAccount, "fake-thing-central", test.want, test.reason)
+			b.wantIn(a, memberAccount, test.want, test.reason)
 			if n, used := b.assessments(memberAccount); n != before+1 || !slices.Contains(used, central.String()+" for the organisation") {
 				t.Errorf("assessed %d times, the last by %v; want once more than %d", n, used, before)
 			}
@@ -81,9 +81,9 @@ func TestJudgedAgainOnce(t *testing.T) {
 			if n, _ := b.assessments(memberAccount); n != before+1 {
 				t.Errorf("assessed %d times, want %d", n, before+1)
 			}
-			b.wantIn(a, memberAccount, "fake-thing-central", test.want, test.reason)
+			b.wantIn(a, memberAccount, test.want, test.reason)
 			do(a, things)
-			b.wantIn(a, memberAccount, "fake-thing-central", evidence.Fail, "it has no good part")
+			b.wantIn(a, memberAccount, evidence.Fail, "it has no good part")
 			b.close(a)
 			b.verified()
 		})

@@ -188,9 +188,10 @@ func (b *bench) assessments(account string) (n int, used []string) {
 	return n, used
 }
 
-// verdict gives the status of a check in an account.
-func (b *bench) wantIn(a *Agent, account, check string, want evidence.Status, reason string) {
+// wantIn demands a verdict of the check that joins in the organisation.
+func (b *bench) wantIn(a *Agent, account string, want evidence.Status, reason string) {
 	b.t.Helper()
+	const check = "fake-thing-central"
 	for v, err := range a.state.Verdicts(a.store) {
 		if err != nil {
 			b.t.Fatal(err)
@@ -274,15 +275,18 @@ func TestJudgedByTheOrganization(t *testing.T) {
 	b.close(a)
 	b.verified()
 
-	b.wantIn(a, memberAccount, "fake-thing-central", evidence.Pass, "its part is good")
-	b.wantIn(a, account, "fake-thing-central", evidence.Pass, "")
+	b.wantIn(a, memberAccount, evidence.Pass, "its part is good")
+	b.wantIn(a, account, evidence.Pass, "")
 	for _, account := range []string{memberAccount, delegateAccount} { // a check of what only the listing has is not theirs
 		if _, ok := a.state.Assessed[evidence.Scope{Provider: "fake", Account: account}]["fake-member-collected"]; ok {
 			t.Errorf("fake-member-collected was judged in %s", account)
 		}
 	}
 	fails := 0
-	for v := range a.state.Verdicts(a.store) {
+	for v, err := range a.state.Verdicts(a.store) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		if v.Check == "fake-member-collected" && v.Status == evidence.Fail {
 			fails++
 			if v.Resource != "999900001111" {
