@@ -115,12 +115,16 @@ func (a *Agent) recordMissed(ctx context.Context, now time.Time) error {
 		streams[s.Stream] = s
 	}
 	alive := a.state.Alive
+	parsed := make(map[string]schedule.Schedule)
 	errs := make(chan error, 1) // the first
 	for key, expr := range before.Schedule.Streams {
-		sched, err := schedule.Parse(expr, zone)
-		if err != nil {
-			a.tasks.Wait()
-			return fmt.Errorf("schedule of %s in force until now: %w", key.Collector, err)
+		sched, ok := parsed[expr]
+		if !ok {
+			if sched, err = schedule.Parse(expr, zone); err != nil {
+				a.tasks.Wait()
+				return fmt.Errorf("schedule of %s in force until now: %w", key.Collector, err)
+			}
+			parsed[expr] = sched
 		}
 		known := a.known(key)
 		missed := uncovered(sched, known, before.Since, alive, now)
