@@ -54,6 +54,20 @@ func (c Call) Needs() string {
 	return c.Operation
 }
 
+// Split gives the service and the method of an operation: "s3:GetBucketAcl" as
+// AWS writes it, "cloudasset.assets.list" as Google does. A name that is neither
+// is all service.
+func Split(operation string) (service, method string) {
+	if service, method, ok := strings.Cut(operation, ":"); ok {
+		return service, method
+	}
+	if strings.Count(operation, ".") < 2 {
+		return operation, "" // the name of a collector
+	}
+	service, method, _ = strings.Cut(operation, ".")
+	return service, method
+}
+
 // Spec is what a collector declares about itself.
 type Spec struct {
 	Name     string   // provider.service_resource: "aws.s3_buckets"

@@ -23,6 +23,7 @@ import (
 	"github.com/tallystick/tallystick/collectors"
 	"github.com/tallystick/tallystick/collectors/aws"
 	"github.com/tallystick/tallystick/collectors/aws/recordings"
+	"github.com/tallystick/tallystick/collectors/gcp"
 	"github.com/tallystick/tallystick/config"
 	"github.com/tallystick/tallystick/evidence"
 	"github.com/tallystick/tallystick/evidence/seal"
@@ -35,7 +36,7 @@ import (
 // are written out here; nothing registers itself.
 
 // declared gives what every collector declares.
-func declared() []collectors.Spec { return aws.Specs() }
+func declared() []collectors.Spec { return append(aws.Specs(), gcp.Specs()...) }
 
 // known gives the names that a configuration may use.
 func known() config.Known {
@@ -43,7 +44,7 @@ func known() config.Known {
 	for _, spec := range declared() {
 		k.Collectors = append(k.Collectors, spec.Name)
 		for _, call := range spec.Calls {
-			service, _, _ := strings.Cut(call.Operation, ":")
+			service, _ := collectors.Split(call.Operation)
 			if !slices.Contains(k.Services, service) {
 				k.Services = append(k.Services, service)
 			}

@@ -143,7 +143,7 @@ func (a *Agent) declareServices() {
 			continue
 		}
 		for _, call := range s.collector.Spec().Calls {
-			service, _, _ := strings.Cut(call.Operation, ":")
+			service, _ := collectors.Split(call.Operation)
 			a.Metrics.SetService(s.Provider, service)
 		}
 	}

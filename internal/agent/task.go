@@ -173,7 +173,7 @@ func (a *Agent) tellCalls(s *stream, run *evidence.Run) {
 		gaps[g.Operation][g.Class] += g.Count
 	}
 	for _, c := range run.Calls {
-		service, operation, _ := strings.Cut(c.Operation, ":")
+		service, operation := collectors.Split(c.Operation)
 		ok := c.Calls
 		for class, n := range gaps[c.Operation] {
 			n = min(n, ok) // one call may leave a gap for several kinds

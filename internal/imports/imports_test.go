@@ -93,6 +93,7 @@ var onlyIn = []struct {
 	reason   string
 }{
 	{"collectors/aws", []string{"cmd/tallystick/wire.go", "cmd/tallystick/wire_aws.go"}, "one place lists the providers"},
+	{"collectors/gcp", []string{"cmd/tallystick/wire.go", "cmd/tallystick/wire_gcp.go"}, "one place lists the providers"},
 }
 
 type listed struct {

@@ -64,7 +64,7 @@ func (e *emit) Gap(g evidence.Gap) {
 		return
 	}
 	call, declared := e.spec.Call(g.Operation)
-	if !declared && !strings.Contains(g.Operation, ":") {
+	if _, method := collectors.Split(g.Operation); !declared && method == "" {
 		e.scope.fault(e.spec, errors.New(g.Message)) // of no call
 		return
 	}

@@ -1,0 +1,12 @@
+package gcp
+
+import "github.com/tallystick/tallystick/collectors"
+
+// Catalogue lists every Google Cloud collector over the estate, in order of name.
+func Catalogue(e *Estate) []collectors.Collector {
+	return []collectors.Collector{
+		cloudassetIAMPolicies(e),
+		cloudassetResources(e),
+		directoryUsers(e),
+	}
+}

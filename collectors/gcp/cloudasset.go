@@ -1,0 +1,81 @@
+package gcp
+
+import (
+	"context"
+
+	cloudasset "google.golang.org/api/cloudasset/v1"
+
+	"github.com/tallystick/tallystick/collectors"
+)
+
+// assetPage is the most that one page may have.
+// Source: Cloud Asset API reference, assets.list, pageSize.
+const assetPage = 1000
+
+const listAssets = "cloudasset.assets.list"
+
+// assets reads the assets of the scope, of one content type, to the end. Each
+// comes with the time of the snapshot and the exchange that it came by.
+//
+// Limits: the inventory is eventually consistent, and an asset says itself when
+// it last changed (updateTime). Pages are of one snapshot as far as the service
+// keeps it; each observation carries the read time of its own page.
+func (t *task) assets(ctx context.Context, content string, types []string, each func(asset map[string]any, page answer) error) error {
+	service, err := cloudasset.NewService(ctx, t.estate.client("cloudasset", t, t.estate.identity.cloud)...)
+	if err != nil {
+		return errRunner{err}
+	}
+	return t.pages(ctx, listAssets, func(ctx context.Context, token string) error {
+		list := service.Assets.List(t.parent).ContentType(content).PageSize(assetPage).Context(ctx)
+		if len(types) > 0 {
+			list.AssetTypes(types...)
+		}
+		if token != "" {
+			list.PageToken(token)
+		}
+		_, err := list.Do()
+		return err
+	}, func(page answer) error {
+		assets, err := page.members(listAssets, "assets")
+		if err != nil {
+			return err
+		}
+		for i, asset := range assets {
+			if text(asset, "name") == "" || text(asset, "assetType") == "" {
+				return malformed(listAssets, "assets[%d] has no name or no assetType", i)
+			}
+			if err := each(asset, page); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// observeAsset hands over an asset, with the time of the snapshot.
+func (t *task) observeAsset(ctx context.Context, kind string, asset map[string]any, page answer) error {
+	location := ""
+	if resource, ok := asset["resource"].(map[string]any); ok {
+		location = text(resource, "location")
+	}
+	return t.observe(ctx, kind, text(asset, "name"), location, timeOf(page.document["readTime"]), asset, page.exchange)
+}
+
+// assetKind is a type of asset and the kind that it is observed as.
+type assetKind struct{ asset, kind string }
+
+// kindsOf gives each kind once, in order.
+func kindsOf(types []assetKind) []string {
+	var kinds []string
+	for _, a := range types {
+		if len(kinds) == 0 || kinds[len(kinds)-1] != a.kind {
+			kinds = append(kinds, a.kind)
+		}
+	}
+	return kinds
+}
+
+// assetCall declares the listing of one content type, on which all its kinds rest.
+func assetCall(permission string) []collectors.Call {
+	return []collectors.Call{{Operation: listAssets, Permission: permission}}
+}

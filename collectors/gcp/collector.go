@@ -1,0 +1,170 @@
+package gcp
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tallystick/tallystick/collectors"
+	"github.com/tallystick/tallystick/evidence"
+)
+
+// collector is one collector of this catalogue: what it declares, and how it
+// reads a scope.
+type collector struct {
+	estate *Estate
+	spec   collectors.Spec
+	// read reads the scope. An error that it returns is a list that could not be
+	// read to its end: it becomes a gap for the kinds that the failed call lists.
+	read func(ctx context.Context, t *task) error
+}
+
+// Spec implements collectors.Collector.
+func (c *collector) Spec() collectors.Spec {
+	s := c.spec
+	s.Provider = Provider
+	return s
+}
+
+// Collect implements collectors.Collector.
+func (c *collector) Collect(ctx context.Context, in collectors.Input, emit collectors.Emit) error {
+	if in.Scope.Provider != Provider || !slices.Contains(c.estate.settings.Accounts, in.Scope.Account) {
+		return fmt.Errorf("scope %s is not in the configuration", in.Scope)
+	}
+	in.Captured = keeping{in.Captured}
+	t := &task{estate: c.estate, spec: c.Spec(), parent: parent(in.Scope.Account), in: in, emit: emit}
+	emit.Principal(c.estate.identity.principal)
+	if err := c.read(ctx, t); err != nil {
+		return t.listFailed(ctx, err)
+	}
+	return nil
+}
+
+// task is one collector at work on one scope.
+type task struct {
+	estate *Estate
+	spec   collectors.Spec
+	parent string // the scope as Google names it: "organizations/123456789012"
+	in     collectors.Input
+	emit   collectors.Emit
+}
+
+// listFailed turns the failure of a call that lists, or on which everything
+// rests, into gaps for the kinds concerned. It gives an error only when the task
+// is over.
+func (t *task) listFailed(ctx context.Context, err error) error {
+	if runner, ok := errors.AsType[errRunner](err); ok {
+		return runner.err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	g := failure(err)
+	g.Operation = operationOf(err)
+	if g.Operation == "" {
+		g.Operation = t.spec.Name
+	}
+	kinds := t.spec.Kinds
+	if call, declared := t.spec.Call(g.Operation); declared {
+		g.Permission = call.Needs()
+		if call.Kind != "" {
+			kinds = []string{call.Kind}
+		}
+	} else if token, ok := errors.AsType[*credentialError](err); ok {
+		g.Permission = token.permission
+	}
+	for _, kind := range kinds {
+		g.Kind = kind
+		t.emit.Gap(g)
+	}
+	return nil
+}
+
+// pages reads a list to its end: next reads the page after a token, the first
+// after an empty one.
+func (t *task) pages(ctx context.Context, operation string, next func(ctx context.Context, token string) error, each func(answer) error) error {
+	token := ""
+	for {
+		a, err := t.read(ctx, operation, func(ctx context.Context) error { return next(ctx, token) })
+		if err != nil {
+			return err
+		}
+		if err := each(a); err != nil {
+			return err
+		}
+		following, there := a.document["nextPageToken"]
+		if token, _ = following.(string); token == "" {
+			if there && following != "" && following != nil {
+				return malformed(operation, "nextPageToken is a %T", following)
+			}
+			return nil
+		}
+	}
+}
+
+// members gives the objects of a list field. A page without the field has none.
+func (a answer) members(operation, field string) ([]map[string]any, error) {
+	list, there := a.document[field]
+	if !there || list == nil {
+		return nil, nil
+	}
+	items, ok := list.([]any)
+	if !ok {
+		return nil, malformed(operation, "%s is not a list", field)
+	}
+	out := make([]map[string]any, 0, len(items))
+	for i, item := range items {
+		m, ok := item.(map[string]any)
+		if !ok {
+			return nil, malformed(operation, "%s[%d] is not an object", field, i)
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}
+
+// observe hands over one resource as it was received.
+func (t *task) observe(ctx context.Context, kind, id, region string, asOf *time.Time, body map[string]any, exchange string) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(body); err != nil {
+		return errRunner{fmt.Errorf("encode %s %s: %w", kind, id, err)}
+	}
+	if err := t.emit.Observe(evidence.Observation{
+		Kind: kind, ID: id, Region: region, AsOf: asOf,
+		Body: bytes.TrimSpace(b.Bytes()), Sources: []string{exchange},
+	}); err != nil {
+		return errRunner{err}
+	}
+	return nil
+}
+
+// text gives a member that is text, and nothing for any other.
+func text(m map[string]any, name string) string {
+	s, _ := m[name].(string)
+	return s
+}
+
+// project gives the project among the ancestors of an asset, by number, and all
+// of them as one text. Both are empty for what belongs to none.
+func project(asset map[string]any) (number, ancestry string) {
+	list, _ := asset["ancestors"].([]any)
+	var all []string
+	for _, a := range list {
+		s, _ := a.(string)
+		all = append(all, s)
+	}
+	if len(all) == 0 || !strings.HasPrefix(all[0], "projects/") {
+		return "", ""
+	}
+	return all[0], strings.Join(all, " ")
+}
