@@ -38,6 +38,7 @@ type Config struct {
 	Evidence  Evidence  `yaml:"evidence"`
 	Schedule  Schedule  `yaml:"schedule"`
 	AWS       AWS       `yaml:"aws"`
+	GCP       GCP       `yaml:"gcp"`
 	Catalogue Catalogue `yaml:"catalogue"`
 	Limits    Limits    `yaml:"limits"`
 	HTTP      HTTP      `yaml:"http"`
@@ -122,6 +123,26 @@ type Regions struct {
 // Enabled says that all regions that are enabled in an account are meant.
 func (r Regions) Enabled() bool { return len(r.Names) == 0 }
 
+// GCP says what is collected of Google Cloud: an organisation, or folders and
+// projects of which nothing above is to be read.
+type GCP struct {
+	Organization string   `yaml:"organization"` // its number
+	Folders      []string `yaml:"folders"`      // their numbers
+	Projects     []string `yaml:"projects"`     // their ids
+
+	ServiceAccount string            `yaml:"service_account"` // e-mail of the one to impersonate; empty: the ambient identity
+	QuotaProject   string            `yaml:"quota_project"`   // id of the project whose quota and enabled APIs count; empty: as Google decides
+	Workspace      Workspace         `yaml:"workspace"`
+	Endpoints      map[string]string `yaml:"endpoints"` // base URLs by service, in place of Google's
+}
+
+// Workspace says how the directory of users is read, for 2-Step Verification.
+type Workspace struct {
+	Customer       string `yaml:"customer"`        // my_customer, or the customer's id; empty: it is not read
+	Subject        string `yaml:"subject"`         // e-mail of the user as whom it is read
+	ServiceAccount string `yaml:"service_account"` // with domain-wide delegation; empty: GCP.ServiceAccount
+}
+
 // Catalogue adds to the checks that come with the program.
 type Catalogue struct {
 	Dirs       []string                        `yaml:"dirs"`       // folders of control files; paths as in Evidence
@@ -157,13 +178,13 @@ type Log struct {
 }
 
 // Default gives the value of every key that a file does not set. The keys that
-// have none, and that a file must set, are organization, period and
-// aws.accounts.
+// have none, and that a file must set, are organization, period and something to
+// collect from: aws.accounts, aws.organization, or what gcp names.
 func Default() Config {
 	return Config{
 		Evidence:    Evidence{Dir: "./evidence", Key: "./tallystick.key"},
 		Schedule:    Schedule{Default: "17 6 * * *", Timezone: "UTC"},
-		Limits:      Limits{InFlight: 32, Rate: map[string]float64{DefaultRate: 5, "account": 1, "iam": 2, "organizations": 2, "s3": 20}},
+		Limits:      Limits{InFlight: 32, Rate: map[string]float64{DefaultRate: 5, "account": 1, "cloudasset": 1.5, "iam": 2, "organizations": 2, "s3": 20}},
 		AWS:         AWS{SessionName: "tallystick"},
 		Remediation: map[string]int{"critical": 7, "high": 30, "medium": 90, "low": 180},
 		HTTP:        HTTP{Listen: "127.0.0.1:8480"},

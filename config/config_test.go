@@ -21,7 +21,7 @@ import (
 func known() Known {
 	return Known{
 		Collectors: []string{"aws.cloudtrail_trails", "aws.iam_users", "aws.s3_buckets"},
-		Services:   []string{"account", "cloudtrail", "ec2", "iam", "organizations", "s3"},
+		Services:   []string{"account", "cloudtrail", "ec2", "iam", "cloudasset", "directory", "organizations", "s3"},
 	}
 }
 
@@ -174,7 +174,7 @@ func TestValues(t *testing.T) {
 				},
 			},
 		},
-		Limits: Limits{InFlight: 8, Rate: map[string]float64{"default": 0, "ec2": 2.5, "account": 1, "iam": 2, "organizations": 2, "s3": 20}},
+		Limits: Limits{InFlight: 8, Rate: map[string]float64{"default": 0, "ec2": 2.5, "account": 1, "cloudasset": 1.5, "iam": 2, "organizations": 2, "s3": 20}},
 		HTTP:   HTTP{Listen: "[::1]:0"},
 		Log:    Log{Format: "json", Level: "debug"},
 	}
@@ -240,7 +240,7 @@ func TestValidateWithoutFile(t *testing.T) {
 		"organization: required: the name of the organization, as its auditor knows it",
 		"period.start: required: the first day of the observation period, such as 2026-07-01",
 		"period.end: required: the last day of the observation period, such as 2026-07-01",
-		"aws.accounts: required: at least one account, such as - id: \"111122223333\", or aws.organization",
+		"aws.accounts: required: at least one account, such as - id: \"111122223333\", or aws.organization, or gcp",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("problems:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

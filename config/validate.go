@@ -31,7 +31,8 @@ func (r *reader) validate(c Config, known Known) {
 	r.validateRemediation(c.Remediation)
 	r.validateEvidence(c.Evidence)
 	r.validateSchedule(c.Schedule, known.Collectors)
-	r.validateAWS(c.AWS)
+	r.validateAWS(c.AWS, r.namesGCP(c.GCP))
+	r.validateGCP(c.GCP)
 	r.validateCatalogue(c.Catalogue)
 	r.validateLimits(c.Limits, known.Services)
 	r.validateListen(c.HTTP.Listen)
@@ -146,12 +147,12 @@ func formsOfAWS() awsForms {
 	}
 }
 
-func (r *reader) validateAWS(c AWS) {
+func (r *reader) validateAWS(c AWS, elsewhere bool) {
 	forms := formsOfAWS()
 	partition := map[string]string{} // to the first key that names it
 	organization := r.has("aws.organization") || c.Organization.ManagementRole != ""
-	if len(c.Accounts) == 0 && !organization {
-		r.problem("aws.accounts", "required: at least one account, such as - id: \"111122223333\", or aws.organization")
+	if len(c.Accounts) == 0 && !organization && (!elsewhere || r.has("aws.accounts")) {
+		r.problem("aws.accounts", "required: at least one account, such as - id: \"111122223333\", or aws.organization, or gcp")
 	}
 	r.validateAccounts(c.Accounts, forms, partition)
 	if organization {

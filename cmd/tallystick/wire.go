@@ -155,7 +155,11 @@ func wire(ctx context.Context, file *config.File, providers []agent.Provider, ev
 // again gives the collector of a recording: with made-up credentials, and
 // calls as they were made then. It has none for a collector that is not ours.
 func again(ctx context.Context, r replay.Recording) (replay.Collector, error) {
-	if r.Provider != aws.Provider {
+	switch r.Provider {
+	case aws.Provider:
+	case gcp.Provider:
+		return gcpAgain(ctx, r)
+	default:
 		return replay.Collector{}, nil
 	}
 	has := func(part string) bool {
@@ -202,6 +206,28 @@ func custom(hosts []string) bool {
 	return slices.ContainsFunc(hosts, func(host string) bool {
 		return !strings.Contains(host, ".amazonaws.com") && !strings.HasSuffix(host, ".api.aws")
 	})
+}
+
+// live gives the providers that a configuration names, with the identity of
+// this process, over the accounts that the ledger knows of.
+func live(ctx context.Context, file *config.File, known agent.Known) ([]agent.Provider, *evidence.Discovery, error) {
+	var providers []agent.Provider
+	var discovery *evidence.Discovery
+	if c := file.Config.AWS; len(c.Accounts) > 0 || c.Organization.ManagementRole != "" {
+		p, found, err := liveAWS(ctx, file.Config, known)
+		if err != nil {
+			return nil, nil, err
+		}
+		providers, discovery = append(providers, p), found
+	}
+	if settings := gcpSettings(file.Config); len(settings.Accounts) > 0 {
+		estate, err := gcp.New(ctx, settings)
+		if err != nil {
+			return nil, nil, err
+		}
+		providers = append(providers, gcpProvider(estate))
+	}
+	return providers, discovery, nil
 }
 
 func awsProvider(estate *aws.Estate) agent.Provider {
@@ -257,7 +283,11 @@ func recorded(ctx context.Context, file *config.File, clock agent.Clock) ([]agen
 	provider := awsProvider(estate)
 	provider.Transport = transport
 	provider.Central, provider.Listing, provider.Regions = recordings.Accounts(), []string{"111122223333"}, file.Config.AWS.Regions.Names
-	return []agent.Provider{provider}, nil
+	google, err := gcpRecorded(ctx, clock)
+	if err != nil {
+		return nil, err
+	}
+	return []agent.Provider{provider, google}, nil
 }
 
 func limits(c config.Config) agent.Limits {

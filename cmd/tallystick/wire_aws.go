@@ -255,13 +255,12 @@ func discoveryOf(m aws.Members, own []aws.Account, record uint64, before *eviden
 	return d
 }
 
-// live gives the providers that a configuration names, with the identity of
-// this process, over the accounts that the ledger knows of.
-func live(ctx context.Context, file *config.File, known agent.Known) ([]agent.Provider, *evidence.Discovery, error) {
-	c := file.Config
+// liveAWS gives the accounts of a configuration, over what the ledger knows of
+// them.
+func liveAWS(ctx context.Context, c config.Config, known agent.Known) (agent.Provider, *evidence.Discovery, error) {
 	f, err := find(c.AWS, known)
 	if err != nil {
-		return nil, nil, err
+		return agent.Provider{}, nil, err
 	}
 	estate, err := aws.New(ctx, aws.Settings{
 		Accounts: f.Accounts, Regions: c.AWS.Regions.Names, InFlight: c.Limits.InFlight,
@@ -269,11 +268,11 @@ func live(ctx context.Context, file *config.File, known agent.Known) ([]agent.Pr
 		SessionName: c.AWS.SessionName, SourceIdentity: c.AWS.SourceIdentity,
 	})
 	if err != nil {
-		return nil, nil, err
+		return agent.Provider{}, nil, err
 	}
 	p := awsProvider(estate)
 	p.Central, p.Listing, p.NotCollected, p.Regions = f.Central, f.listing, f.NotCollected, c.AWS.Regions.Names
-	return []agent.Provider{p}, f.discovery, nil
+	return p, f.discovery, nil
 }
 
 // changes says whether a run may have changed what the estate is derived from.

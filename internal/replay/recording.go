@@ -23,6 +23,7 @@ type Recording struct {
 	Regions  []string
 	Attempts int      // the most that were made for one call
 	Hosts    []string // that answered, sorted
+	First    string   // the URL of the first exchange; empty: there was none
 }
 
 // Collector is a collector made for one recording. A nil Collector is one that
@@ -64,6 +65,9 @@ func openRecording(store *payload.Store, r *evidence.Run, s evidence.Statement, 
 	for _, e := range out.replayer.Entries() {
 		out.entries[e.ID] = e
 		out.Attempts = max(out.Attempts, e.Attempt)
+		if out.First == "" {
+			out.First = e.Request.URL
+		}
 		u, err := hostOf(e.Request.URL)
 		if err != nil {
 			return nil, fmt.Errorf("exchange %s: %w", e.ID, err)

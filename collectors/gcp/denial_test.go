@@ -1,0 +1,219 @@
+package gcp_test
+
+import (
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tallystick/tallystick/checks"
+	"github.com/tallystick/tallystick/checks/catalogue"
+	"github.com/tallystick/tallystick/collectors"
+	"github.com/tallystick/tallystick/collectors/gcp"
+	"github.com/tallystick/tallystick/collectors/gcp/recordings"
+	"github.com/tallystick/tallystick/evidence"
+	"github.com/tallystick/tallystick/internal/capture"
+)
+
+// refused is what Google answers a caller that lacks a permission.
+// Source: AIP-193, and the Cloud IAM troubleshooting pages.
+const refused = `{"error": {"code": 403, "message": "The caller does not have permission", "status": "PERMISSION_DENIED",
+ "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "IAM_PERMISSION_DENIED", "domain": "iam.googleapis.com"}]}}`
+
+// disabled is what Google answers for an API that is not enabled.
+// Source: Service Usage, "SERVICE_DISABLED".
+const disabled = `{"error": {"code": 403, "message": "Cloud Asset API has not been used in project 100000000001 before or it is disabled.", "status": "PERMISSION_DENIED",
+ "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED", "domain": "googleapis.com", "metadata": {"service": "cloudasset.googleapis.com", "consumer": "projects/100000000001"}}]}}`
+
+func answered(req *http.Request, status int, body string, header ...string) *http.Response {
+	h := http.Header{"Content-Type": {"application/json"}}
+	for i := 0; i+1 < len(header); i += 2 {
+		h.Set(header[i], header[i+1])
+	}
+	return &http.Response{
+		StatusCode: status, Status: http.StatusText(status), Proto: "HTTP/1.1", Header: h, Request: req,
+		Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)),
+	}
+}
+
+// TestDenial denies each call of each collector in turn, in each scope. Its rows
+// come from the declarations and from what the checks read, so a new collector or
+// check is in it by existing.
+func TestDenial(t *testing.T) {
+	rules, err := checks.Load(catalogue.FS())
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := gcp.Catalogue(estate(t))
+	surveyed := everything(t, all)
+	for _, c := range all {
+		spec := c.Spec()
+		for _, call := range spec.Calls {
+			t.Run(spec.Name+"/"+call.Operation, func(t *testing.T) {
+				kinds := spec.Kinds
+				if call.Kind != "" {
+					kinds = []string{call.Kind}
+				}
+				for _, account := range recordings.Accounts() {
+					got, _ := replay(t, c, account, func(req *http.Request, l capture.Labels) (*http.Response, error) {
+						if l.Operation != call.Operation {
+							return nil, nil
+						}
+						return answered(req, http.StatusForbidden, refused), nil
+					})
+					lost(t, got, kinds, evidence.Gap{Operation: call.Operation, Permission: call.Needs(), Class: evidence.Denied, Code: "IAM_PERMISSION_DENIED"})
+					if len(got.waits) > 0 {
+						t.Error("a denial was asked for again")
+					}
+					blind(t, rules, all, surveyed, account, spec, got, kinds, call)
+				}
+			})
+		}
+	}
+}
+
+// lost demands that the lists of kinds are gaps and nothing of them counts as read.
+func lost(t *testing.T, got *seen, kinds []string, want evidence.Gap) {
+	t.Helper()
+	for _, kind := range kinds {
+		if got.listed[kind] {
+			t.Errorf("the list of %s counts as read to its end", kind)
+		}
+		if !slices.ContainsFunc(got.gaps, func(g evidence.Gap) bool {
+			return g.Kind == kind && g.Resource == "" && g.Operation == want.Operation && g.Permission == want.Permission &&
+				g.Class == want.Class && g.Code == want.Code && g.Message != ""
+		}) {
+			t.Errorf("no gap %+v for %s among %+v", want, kind, got.gaps)
+		}
+	}
+}
+
+// blind demands of every check that reads one of the kinds that each of its
+// verdicts stays what it was or is unknown and says which call and permission it
+// lacks, and that at least one is unknown.
+func blind(t *testing.T, rules *checks.Catalogue, all []collectors.Collector, surveyed map[string]map[string]*seen,
+	account string, spec collectors.Spec, got *seen, kinds []string, call collectors.Call,
+) {
+	t.Helper()
+	without := maps.Clone(surveyed[account])
+	without[spec.Name] = got
+	for _, check := range rules.Checks() {
+		if check.Provider != gcp.Provider || !slices.ContainsFunc(rules.Reads(check.ID), func(r checks.Read) bool { return slices.Contains(kinds, r.Kind) }) {
+			continue
+		}
+		was := map[[2]string]evidence.Status{}
+		for _, v := range judged(t, rules, input(account, all, surveyed[account]), check.ID) {
+			was[[2]string{v.Region, v.Resource}] = v.Status
+		}
+		unknown := false
+		for _, v := range judged(t, rules, input(account, all, without), check.ID) {
+			named := strings.Contains(v.Reason, call.Operation) && strings.Contains(v.Reason, call.Needs())
+			switch {
+			case v.Status == evidence.Unknown && named:
+				unknown = true
+			case was[[2]string{v.Region, v.Resource}] == v.Status && v.Resource != evidence.Population:
+			default:
+				t.Errorf("%s on %s of %s is %s although %s is denied: %s", v.Check, v.Resource, account, v.Status, call.Operation, v.Reason)
+			}
+		}
+		judgedHere := slices.ContainsFunc(slices.Collect(maps.Values(was)), func(s evidence.Status) bool { return s != evidence.NotApplicable })
+		if judgedHere && !unknown {
+			t.Errorf("%s reads what %s lists in %s, and no verdict of it is unknown", check.ID, call.Operation, account)
+		}
+	}
+}
+
+// TestLostPage loses the second page of each list in every way in which a page
+// can be lost. What was seen before stays, and no list counts as whole.
+func TestLostPage(t *testing.T) {
+	for _, way := range []struct {
+		name   string
+		answer func(*http.Request) (*http.Response, error)
+		class  evidence.Class
+		code   string
+		again  bool // it is asked for again before it counts as lost
+	}{
+		{"denied", func(r *http.Request) (*http.Response, error) { return answered(r, 403, refused), nil }, evidence.Denied, "IAM_PERMISSION_DENIED", false},
+		{"disabled", func(r *http.Request) (*http.Response, error) { return answered(r, 403, disabled), nil }, evidence.Disabled, "SERVICE_DISABLED", false},
+		{"throttled", func(r *http.Request) (*http.Response, error) {
+			return answered(r, 429, `{"error": {"code": 429, "message": "Quota exceeded", "status": "RESOURCE_EXHAUSTED"}}`, "Retry-After", "20"), nil
+		}, evidence.Throttled, "RESOURCE_EXHAUSTED", true},
+		{"throttled the old way", func(r *http.Request) (*http.Response, error) {
+			return answered(r, 403, `{"error": {"code": 403, "message": "Quota exceeded", "errors": [{"domain": "usageLimits", "reason": "quotaExceeded"}]}}`), nil
+		}, evidence.Throttled, "quotaExceeded", true},
+		{"unavailable", func(r *http.Request) (*http.Response, error) { return answered(r, 503, "upstream"), nil }, evidence.Unavailable, "HTTP 503", true},
+		{"timed out", func(r *http.Request) (*http.Response, error) {
+			return answered(r, 504, `{"error": {"code": 504, "status": "DEADLINE_EXCEEDED", "message": "deadline"}}`), nil
+		}, evidence.Timeout, "DEADLINE_EXCEEDED", true},
+		{"no JSON", func(r *http.Request) (*http.Response, error) { return answered(r, 200, "<html>"), nil }, evidence.Malformed, "", false},
+		{"another form", func(r *http.Request) (*http.Response, error) {
+			return answered(r, 200, `{"assets": [{"updateTime": "2026-06-30T06:17:00Z"}], "users": [{"primaryEmail": "nobody@example.com"}]}`), nil
+		}, evidence.Malformed, "", false},
+		{"partial", func(r *http.Request) (*http.Response, error) {
+			return answered(r, 200, `{"unreachable": ["locations/europe-west1"]}`), nil
+		}, evidence.Unavailable, "", false},
+		{"cut off", func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }, evidence.Unavailable, "", true},
+	} {
+		for _, c := range gcp.Catalogue(estate(t)) {
+			spec := c.Spec()
+			t.Run(way.name+"/"+spec.Name, func(t *testing.T) {
+				const account = "organizations/123456789012"
+				tries := 0
+				got, _ := replay(t, c, account, func(req *http.Request, _ capture.Labels) (*http.Response, error) {
+					if req.URL.Query().Get("pageToken") == "" {
+						return nil, nil
+					}
+					tries++
+					return way.answer(req)
+				})
+				if tries == 0 {
+					t.Fatal("the recording has no second page")
+				}
+				call := spec.Calls[0]
+				lost(t, got, spec.Kinds, evidence.Gap{Operation: call.Operation, Permission: call.Needs(), Class: way.class, Code: way.code})
+				if len(got.observations) == 0 {
+					t.Error("what the first page held is lost too")
+				}
+				if way.again != (tries > 1) || way.again != (len(got.waits) == tries-1 && tries > 1) {
+					t.Errorf("asked %d times with the pauses %v", tries, got.waits)
+				}
+			})
+		}
+	}
+}
+
+// TestRepeatedToken proves that a provider which hands out the same page for ever
+// is not read for ever.
+func TestRepeatedToken(t *testing.T) {
+	for _, c := range gcp.Catalogue(estate(t)) {
+		n := 0
+		got, _ := replay(t, c, "organizations/123456789012", func(req *http.Request, _ capture.Labels) (*http.Response, error) {
+			if n++; n > 500 {
+				t.Fatal("the same page is read for ever")
+			}
+			return answered(req, 200, `{"nextPageToken": "again"}`), nil
+		})
+		call := c.Spec().Calls[0]
+		lost(t, got, c.Spec().Kinds, evidence.Gap{Operation: call.Operation, Permission: call.Needs(), Class: evidence.Malformed})
+	}
+}
+
+// TestWithoutWorkspace demands that without a way into the directory nothing is
+// asked, and the gap says what is missing.
+func TestWithoutWorkspace(t *testing.T) {
+	e := made(t, gcp.Settings{Accounts: recordings.Accounts()})
+	for _, c := range gcp.Catalogue(e) {
+		if c.Spec().Reach != collectors.Organization {
+			continue
+		}
+		got := newSeen()
+		collect(t, c, "organizations/123456789012", http.NewFileTransport(http.Dir(t.TempDir())), got)
+		call := c.Spec().Calls[0]
+		lost(t, got, c.Spec().Kinds, evidence.Gap{Operation: call.Operation, Permission: call.Needs(), Class: evidence.Denied, Code: "NOT_CONFIGURED"})
+		if !strings.Contains(got.gaps[0].Message, "gcp.workspace") || len(got.requests) > 0 {
+			t.Errorf("gap %+v after requests %v", got.gaps[0], got.requests)
+		}
+	}
+}
