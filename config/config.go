@@ -123,24 +123,26 @@ type Regions struct {
 // Enabled says that all regions that are enabled in an account are meant.
 func (r Regions) Enabled() bool { return len(r.Names) == 0 }
 
-// GCP says what is collected of Google Cloud: an organisation, or folders and
-// projects of which nothing above is to be read.
+// GCP says what is collected of Google Cloud: the organization, or folders and
+// projects, each with all beneath it.
 type GCP struct {
-	Organization string   `yaml:"organization"` // its number
-	Folders      []string `yaml:"folders"`      // their numbers
-	Projects     []string `yaml:"projects"`     // their ids
+	Organization string   `yaml:"organization"` // digits
+	Folders      []string `yaml:"folders"`      // digits
+	Projects     []string `yaml:"projects"`     // ids, not numbers or names
 
-	ServiceAccount string            `yaml:"service_account"` // e-mail of the one to impersonate; empty: the ambient identity
-	QuotaProject   string            `yaml:"quota_project"`   // id of the project whose quota and enabled APIs count; empty: as Google decides
-	Workspace      Workspace         `yaml:"workspace"`
-	Endpoints      map[string]string `yaml:"endpoints"` // base URLs by service, in place of Google's
+	ServiceAccount string            `yaml:"service_account"` // e-mail, to be impersonated for every call; empty: the ambient identity
+	QuotaProject   string            `yaml:"quota_project"`   // whose quota and enabled APIs count; empty: the credentials' own
+	Workspace      GCPWorkspace      `yaml:"workspace"`
+	Endpoints      map[string]string `yaml:"endpoints"` // by service: base URL in place of Google's
 }
 
-// Workspace says how the directory of users is read, for 2-Step Verification.
-type Workspace struct {
-	Customer       string `yaml:"customer"`        // my_customer, or the customer's id; empty: it is not read
-	Subject        string `yaml:"subject"`         // e-mail of the user as whom it is read
-	ServiceAccount string `yaml:"service_account"` // with domain-wide delegation; empty: GCP.ServiceAccount
+// GCPWorkspace says how the users of Google Workspace or Cloud Identity are
+// read: as Subject, by the domain-wide delegation of a service account. Its
+// tokens are signed by signJwt, so that there is no key file.
+type GCPWorkspace struct {
+	Customer       string `yaml:"customer"`        // "my_customer", or the customer's id; empty: users are not read
+	Subject        string `yaml:"subject"`         // e-mail of a user with a role that may only read
+	ServiceAccount string `yaml:"service_account"` // e-mail; empty: GCP.ServiceAccount
 }
 
 // Catalogue adds to the checks that come with the program.
@@ -178,8 +180,9 @@ type Log struct {
 }
 
 // Default gives the value of every key that a file does not set. The keys that
-// have none, and that a file must set, are organization, period and something to
-// collect from: aws.accounts, aws.organization, or what gcp names.
+// have none, and that a file must set, are organization, period and at least
+// one of aws.accounts, aws.organization, gcp.organization, gcp.folders and
+// gcp.projects.
 func Default() Config {
 	return Config{
 		Evidence:    Evidence{Dir: "./evidence", Key: "./tallystick.key"},

@@ -21,7 +21,7 @@ import (
 func known() Known {
 	return Known{
 		Collectors: []string{"aws.cloudtrail_trails", "aws.iam_users", "aws.s3_buckets"},
-		Services:   []string{"account", "cloudtrail", "ec2", "iam", "cloudasset", "directory", "organizations", "s3"},
+		Services:   []string{"account", "cloudasset", "cloudtrail", "directory", "ec2", "iam", "organizations", "s3"},
 	}
 }
 
@@ -204,6 +204,9 @@ func TestExampleUncommented(t *testing.T) {
 	if got.AWS.Organization.Exclude[0].ID != "999900001111" || got.AWS.Through.Role == "" || got.AWS.SessionName != want.AWS.SessionName {
 		t.Errorf("the organisation is %+v through %+v", got.AWS.Organization, got.AWS.Through)
 	}
+	if w := got.GCP.Workspace; got.GCP.Organization != "123456789012" || got.GCP.ServiceAccount == "" || got.GCP.QuotaProject == "" || w.Customer == "" || w.Subject == "" || w.ServiceAccount == "" {
+		t.Errorf("Google Cloud is %+v", got.GCP)
+	}
 	if len(got.AWS.Accounts) != 2 || got.AWS.Accounts[1].ExternalID != "tallystick-7f3a" {
 		t.Errorf("accounts are %+v", got.AWS.Accounts)
 	}
@@ -240,7 +243,7 @@ func TestValidateWithoutFile(t *testing.T) {
 		"organization: required: the name of the organization, as its auditor knows it",
 		"period.start: required: the first day of the observation period, such as 2026-07-01",
 		"period.end: required: the last day of the observation period, such as 2026-07-01",
-		"aws.accounts: required: at least one account, such as - id: \"111122223333\", or aws.organization, or gcp",
+		"aws.accounts: required: at least one account, such as - id: \"111122223333\", or aws.organization, gcp.organization, gcp.folders or gcp.projects",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("problems:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -120,8 +120,8 @@ func (r *reader) decodeStruct(n *node, path string, into reflect.Value) {
 // notYet gives, for a key that is agreed but not built yet, what to do.
 func notYet(key string) string {
 	switch key {
-	case "gcp.exclude", "gcp.include":
-		return "every project beneath is read; name folders or projects instead"
+	case "gcp.include", "gcp.exclude":
+		return "every project beneath is collected; choose folders or projects instead"
 	}
 	return ""
 }

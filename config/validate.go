@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -31,8 +32,11 @@ func (r *reader) validate(c Config, known Known) {
 	r.validateRemediation(c.Remediation)
 	r.validateEvidence(c.Evidence)
 	r.validateSchedule(c.Schedule, known.Collectors)
-	r.validateAWS(c.AWS, r.namesGCP(c.GCP))
-	r.validateGCP(c.GCP)
+	google := r.has("gcp") || r.spoilt["gcp"] || !reflect.ValueOf(c.GCP).IsZero()
+	r.validateAWS(c.AWS, google)
+	if google {
+		r.validateGCP(c.GCP, known.Services)
+	}
 	r.validateCatalogue(c.Catalogue)
 	r.validateLimits(c.Limits, known.Services)
 	r.validateListen(c.HTTP.Listen)
@@ -147,12 +151,13 @@ func formsOfAWS() awsForms {
 	}
 }
 
-func (r *reader) validateAWS(c AWS, elsewhere bool) {
+// validateAWS demands accounts unless another provider is there.
+func (r *reader) validateAWS(c AWS, another bool) {
 	forms := formsOfAWS()
 	partition := map[string]string{} // to the first key that names it
 	organization := r.has("aws.organization") || c.Organization.ManagementRole != ""
-	if len(c.Accounts) == 0 && !organization && (!elsewhere || r.has("aws.accounts")) {
-		r.problem("aws.accounts", "required: at least one account, such as - id: \"111122223333\", or aws.organization, or gcp")
+	if len(c.Accounts) == 0 && !organization && !another {
+		r.problem("aws.accounts", "required: at least one account, such as - id: \"111122223333\", or aws.organization, gcp.organization, gcp.folders or gcp.projects")
 	}
 	r.validateAccounts(c.Accounts, forms, partition)
 	if organization {

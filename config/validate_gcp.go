@@ -7,100 +7,113 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 )
 
-// gcpForms are the forms of ids. Sources: Resource Manager API reference,
-// projects, folders, organizations; IAM, service accounts overview; Admin SDK,
-// Directory API, customers.
-type gcpForms struct{ number, project, email, account, customer *regexp.Regexp }
+// gcpForms are the forms of ids and e-mail addresses. Sources: Resource Manager
+// API reference, projects, with the ids of old projects that begin with a
+// domain; IAM documentation, types of service accounts; Directory API
+// reference, users.list.
+type gcpForms struct{ project, serviceAccount, customer, user *regexp.Regexp }
 
 func formsOfGCP() gcpForms {
 	return gcpForms{
-		number:   regexp.MustCompile(`^[1-9][0-9]{0,19}$`),
-		project:  regexp.MustCompile(`^([a-z0-9][a-z0-9.-]*:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$`),
-		email:    regexp.MustCompile(`^[^@\s]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}$`),
-		account:  regexp.MustCompile(`^[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com$`),
-		customer: regexp.MustCompile(`^(my_customer|C[A-Za-z0-9]+)$`),
+		project:        regexp.MustCompile(`^([a-z][a-z0-9-]{4,28}[a-z0-9]|[a-z0-9-]+(\.[a-z0-9-]+)+:[a-z]([a-z0-9-]{0,28}[a-z0-9])?)$`),
+		serviceAccount: regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*@([a-z0-9-]+\.)+gserviceaccount\.com$`),
+		customer:       regexp.MustCompile(`^(my_customer|C[0-9A-Za-z]+)$`),
+		user:           regexp.MustCompile(`^[^\s@]+@[^\s@.]+(\.[^\s@.]+)+$`),
 	}
 }
 
-// namesGCP says whether something of Google Cloud is named, well or badly.
-func (r *reader) namesGCP(c GCP) bool {
-	return r.has("gcp") || c.Organization != "" || len(c.Folders) > 0 || len(c.Projects) > 0
-}
-
-func (r *reader) validateGCP(c GCP) {
-	if !r.namesGCP(c) {
-		return
-	}
+func (r *reader) validateGCP(c GCP, known []string) {
 	forms := formsOfGCP()
-	if c.Organization == "" && len(c.Folders) == 0 && len(c.Projects) == 0 {
-		r.problem("gcp", "required: one of organization, folders and projects")
-	}
-	if c.Organization != "" && !forms.number.MatchString(c.Organization) {
-		r.problem("gcp.organization", "%s is not the number of an organisation, such as \"123456789012\"", r.show("gcp.organization", c.Organization))
-	}
-	for _, list := range []struct {
-		key, what string
-		names     []string
-		form      *regexp.Regexp
-	}{
-		{"gcp.folders", "the number of a folder, such as \"200000000001\"", c.Folders, forms.number},
-		{"gcp.projects", "the id of a project, such as example-prod; its number and its name are something else", c.Projects, forms.project},
-	} {
-		if c.Organization != "" && len(list.names) > 0 {
-			r.problem(list.key, "gcp.organization covers these already, and they would be read twice; remove one of the two keys")
-		}
-		for i, name := range list.names {
-			key := fmt.Sprintf("%s[%d]", list.key, i)
-			switch {
-			case !list.form.MatchString(name):
-				r.problem(key, "%s is not %s", r.show(key, name), list.what)
-			case slices.Contains(list.names[:i], name):
-				r.problem(key, "%s is listed twice", r.show(key, name))
-			}
-		}
-	}
+	r.validateGCPScopes(c, forms)
 	r.validateServiceAccount("gcp.service_account", c.ServiceAccount, forms)
-	if c.QuotaProject != "" && !forms.project.MatchString(c.QuotaProject) {
-		r.problem("gcp.quota_project", "%s is not the id of a project, such as example-audit", r.show("gcp.quota_project", c.QuotaProject))
+	if key := "gcp.quota_project"; (c.QuotaProject != "" || r.has(key)) && !forms.project.MatchString(c.QuotaProject) {
+		r.problem(key, "%s is not the id of a project, such as example-prod", r.show(key, c.QuotaProject))
 	}
-	if c.Workspace != (Workspace{}) || r.has("gcp.workspace") {
+	if r.has("gcp.workspace") || c.Workspace != (GCPWorkspace{}) {
 		r.validateWorkspace(c, forms)
 	}
-	for _, service := range slices.Sorted(maps.Keys(c.Endpoints)) {
-		r.validateEndpoint(join("gcp.endpoints", service), c.Endpoints[service])
+	r.validateEndpoints(c.Endpoints, known)
+}
+
+func (r *reader) validateGCPScopes(c GCP, forms gcpForms) {
+	const organization = "gcp.organization"
+	named := c.Organization != "" || r.has(organization)
+	if named && !digits(c.Organization) {
+		r.problem(organization, "%s is not the id of an organization: digits in quotes, such as \"123456789012\"", r.show(organization, c.Organization))
+	}
+	unread := r.spoilt["gcp.folders"] || r.spoilt["gcp.projects"]
+	if !named && len(c.Folders) == 0 && len(c.Projects) == 0 && !unread {
+		r.problem(organization, "required: the id of the organization, such as \"123456789012\", or gcp.folders or gcp.projects")
+	}
+	for _, scopes := range []struct {
+		key   string
+		list  []string
+		valid func(string) bool
+		form  string
+	}{
+		{"gcp.folders", c.Folders, digits, "folder: digits in quotes, such as \"456789012345\""},
+		{"gcp.projects", c.Projects, forms.project.MatchString, "project, such as example-prod"},
+	} {
+		if named && len(scopes.list) > 0 {
+			r.problem(scopes.key, "they are part of the organisation already; remove them, or gcp.organization")
+		}
+		for i, id := range scopes.list {
+			key := fmt.Sprintf("%s[%d]", scopes.key, i)
+			switch {
+			case !scopes.valid(id):
+				r.problem(key, "%s is not the id of a %s", r.show(key, id), scopes.form)
+			case slices.Contains(scopes.list[:i], id):
+				r.problem(key, "%s is listed twice", r.show(key, id))
+			}
+		}
 	}
 }
 
 func (r *reader) validateServiceAccount(key, email string, forms gcpForms) {
-	if email != "" && !forms.account.MatchString(email) {
-		r.problem(key, "%s is not the e-mail of a service account, such as reader@example-audit.iam.gserviceaccount.com", r.show(key, email))
+	if (email != "" || r.has(key)) && !forms.serviceAccount.MatchString(email) {
+		r.problem(key, "%s is not the e-mail address of a service account, such as tallystick@example-prod.iam.gserviceaccount.com", r.show(key, email))
 	}
 }
 
 func (r *reader) validateWorkspace(c GCP, forms gcpForms) {
 	const path = "gcp.workspace"
 	w := c.Workspace
-	if !forms.customer.MatchString(w.Customer) {
-		r.problem(path+".customer", "required: my_customer, or the id of the customer, which begins with C")
+	switch key := path + ".customer"; {
+	case w.Customer == "":
+		r.problem(key, "required: my_customer, which is the customer of the subject, or the customer's id, such as C01234567")
+	case !forms.customer.MatchString(w.Customer):
+		r.problem(key, "%s is not my_customer nor the id of a customer, such as C01234567", r.show(key, w.Customer))
 	}
-	if !forms.email.MatchString(w.Subject) {
-		r.problem(path+".subject", "required: the e-mail of the user as whom the directory is read; its admin role needs to read users and nothing else")
+	switch key := path + ".subject"; {
+	case w.Subject == "":
+		r.problem(key, "required: the e-mail address of the user to read as, whose role may only read")
+	case !forms.user.MatchString(w.Subject) || forms.serviceAccount.MatchString(w.Subject):
+		r.problem(key, "%s is not the e-mail address of a user, such as tallystick@example.com", r.show(key, w.Subject))
 	}
-	r.validateServiceAccount(path+".service_account", w.ServiceAccount, forms)
-	if w.ServiceAccount == "" && c.ServiceAccount == "" {
-		r.problem(path+".service_account", "required here or as gcp.service_account: the service account to which the domain delegates; it signs for the subject, and no key file is needed")
+	key := path + ".service_account"
+	if w.ServiceAccount == "" && c.ServiceAccount == "" && !r.has(key) && !r.has("gcp.service_account") {
+		r.problem(key, "required, here or as gcp.service_account: the service account with domain-wide delegation; it signs the token by signJwt, without a key file")
 	}
+	r.validateServiceAccount(key, w.ServiceAccount, forms)
 }
 
-// validateEndpoint demands an address to which a token may be sent.
-func (r *reader) validateEndpoint(key, address string) {
-	u, err := url.Parse(address)
-	switch {
-	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.RawQuery != "" || u.User != nil:
-		r.problem(key, "%s is not an address such as https://cloudasset-example.p.googleapis.com", r.show(key, address))
-	case u.Scheme == "http" && u.Hostname() != "localhost" && !net.ParseIP(u.Hostname()).IsLoopback():
-		r.problem(key, "%s is not encrypted, and a token would be sent to it; use https", r.show(key, address))
+// validateEndpoints refuses what could hand a token to whoever listens.
+func (r *reader) validateEndpoints(endpoints map[string]string, known []string) {
+	for _, service := range slices.Sorted(maps.Keys(endpoints)) {
+		key := join("gcp.endpoints", service)
+		if known != nil && !slices.Contains(known, service) {
+			r.problemAtKey(key, "no collector calls a service of this name%s", suggest(service, known))
+		}
+		value := endpoints[service]
+		u, err := url.Parse(value)
+		switch {
+		case err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http" || strings.ContainsAny(value, "?#@"):
+			r.problem(key, "%s is not the base URL of a service, such as https://cloudasset-example.p.googleapis.com", r.show(key, value))
+		case u.Scheme == "http" && u.Hostname() != "localhost" && !net.ParseIP(u.Hostname()).IsLoopback():
+			r.problem(key, "%s would send tokens in clear text; write https://, http:// is for this machine alone", r.show(key, value))
+		}
 	}
 }
