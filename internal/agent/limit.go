@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/tallystick/tallystick/collectors"
 	"github.com/tallystick/tallystick/evidence"
 	"github.com/tallystick/tallystick/internal/capture"
 	"github.com/tallystick/tallystick/internal/telemetry"

@@ -3,7 +3,6 @@ package preflight
 import (
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/tallystick/tallystick/collectors"
 	"github.com/tallystick/tallystick/evidence"
