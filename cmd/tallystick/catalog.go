@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -9,10 +10,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tallystick/tallystick/checks"
+	"github.com/tallystick/tallystick/collectors/aws"
 )
 
 func newCatalog() *cobra.Command {
 	var controls []string
+	var provider string
 	cmd := &cobra.Command{
 		Use:   "catalog",
 		Short: "Show the controls, the checks, their rules and their parameters",
@@ -23,13 +26,18 @@ remediation, examples.
 
 --output markdown is a reference: from each control to its checks, what they
 read, by which calls of which collectors, with which permissions.
-docs/reference/aws.md is that of our catalogue.`,
+It is of one provider, AWS unless --provider says otherwise. docs/reference has
+those of our catalogue.`,
 		Args: noArguments,
 	}
 	path := configFlag(cmd)
 	output := outputFlag(cmd, asMarkdown)
 	cmd.Flags().StringSliceVar(&controls, "control", nil, "only these controls")
+	providerFlag(cmd, &provider, "only checks of this provider (default: all; with --output markdown aws)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := isProvider(provider); err != nil {
+			return err
+		}
 		file, err := optionalConfig(cmd, *path)
 		if err != nil {
 			return err
@@ -45,12 +53,18 @@ docs/reference/aws.md is that of our catalogue.`,
 			}
 		}
 		if *output == asMarkdown {
-			r, err := newReference(c, controls)
+			r, err := newReference(c, cmp.Or(provider, aws.Provider), controls)
 			if err != nil {
 				return err
 			}
+			if len(r.controls) == 0 {
+				return fmt.Errorf("there is no check of %s: choose another --provider", providerTitle(r.provider))
+			}
 			_, err = io.WriteString(cmd.OutOrStdout(), r.markdown())
 			return err
+		}
+		if provider != "" {
+			list = ofProvider(list, provider)
 		}
 		chosen := []checks.Control{}
 		l := listing{header: []string{"control", "check", "severity", "criteria", "parameters", "title"}}

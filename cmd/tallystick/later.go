@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// The AWS checks of the agreed catalogue that are not there yet, one a line. A
+// The checks of the agreed catalogue that are not there yet, one a line. A
 // test takes out those that have come.
 //
 //go:embed later.tsv
@@ -17,6 +17,12 @@ type later struct {
 	check, control, tier string
 	calls                []string
 	why                  string
+}
+
+// provider is that of the check, whose id begins with it.
+func (l later) provider() string {
+	provider, _, _ := strings.Cut(l.check, "-")
+	return provider
 }
 
 // parseLater reads later.tsv: a head, then check, control, tier, calls with

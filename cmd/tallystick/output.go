@@ -30,6 +30,7 @@ const (
 	asMarkdown       format = "markdown"
 	asTerraform      format = "terraform"
 	asCloudFormation format = "cloudformation"
+	asYAML           format = "yaml"
 )
 
 // choice is --output of one command.

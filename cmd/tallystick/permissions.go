@@ -10,46 +10,63 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tallystick/tallystick/collectors"
+	"github.com/tallystick/tallystick/collectors/aws"
+	"github.com/tallystick/tallystick/collectors/gcp"
 	"github.com/tallystick/tallystick/config"
 )
 
 func newPermissions() *cobra.Command {
 	var only []string
+	var provider string
 	var members bool
 	cmd := &cobra.Command{
 		Use:   "permissions",
 		Short: "Print the exact permissions that the collectors need, and the role that has them",
-		Long: `Print the permissions of the role that tallystick reads an AWS account with,
-made from what the collectors declare: every call that they make, and nothing
-wider. A test holds the declarations against the calls. Without a configuration
-file all collectors count, otherwise those that it does not switch off.
+		Long: `Print the permissions of the role that tallystick reads an AWS account or a
+Google Cloud organisation with, made from what the collectors declare: every
+call that they make, and nothing wider. A test holds the declarations against the
+calls. Without a configuration file all collectors of AWS count, otherwise those
+that it does not switch off, of the providers that it names. --provider chooses
+one: what allows is never mixed.
 
---output json is the policy document itself. --output terraform and --output
-cloudformation are the whole role: the policy, the identity that may assume it,
-an external id. See docs/aws-role.md.
+For AWS, --output json is the policy document itself. --output terraform and
+--output cloudformation are the whole role: the policy, the identity that may
+assume it, an external id. See docs/aws-role.md.
+
+For Google Cloud, --output json and yaml are the custom role itself. --output
+terraform has who holds it and the APIs to enable beside it. What begins with
+https:// is an OAuth scope, which is in no role. See docs/gcp-role.md.
 
 The account that lists an organisation is asked for more than its members are.
 --members leaves that out: it is for the role in every other account.`,
 		Example: `  tallystick permissions
   tallystick permissions --collector aws.s3_buckets --output json
   tallystick permissions --output terraform > tallystick-reader.tf
-  tallystick permissions --output cloudformation > tallystick-reader.yaml`,
+  tallystick permissions --output cloudformation > tallystick-reader.yaml
+  tallystick permissions --provider gcp --output yaml > role.yaml`,
 		Args: noArguments,
 	}
 	path := configFlag(cmd)
-	output := outputFlag(cmd, asTerraform, asCloudFormation)
+	output := outputFlag(cmd, asTerraform, asCloudFormation, asYAML)
 	cmd.Flags().StringSliceVar(&only, "collector", nil, "only these collectors, switched off or not")
-	cmd.Flags().BoolVar(&members, "members", false, "without what only the account that lists the organisation needs")
+	providerFlag(cmd, &provider, "whose permissions (default: of the collectors, or of the configuration, named; otherwise aws)")
+	cmd.Flags().BoolVar(&members, "members", false, "for AWS, without what only the account that lists the organisation needs")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := isProvider(provider); err != nil {
+			return err
+		}
 		file, err := optionalConfig(cmd, *path)
 		if err != nil {
 			return err
 		}
-		specs, err := chosenSpecs(file, only)
+		specs, err := chosenSpecs(file, provider, only)
 		if err != nil {
 			return err
 		}
 		if members {
+			if slices.ContainsFunc(specs, func(s collectors.Spec) bool { return s.Provider != aws.Provider }) {
+				return errors.New("--members is about the accounts of an AWS organisation: say --provider aws")
+			}
 			specs = slices.DeleteFunc(specs, func(s collectors.Spec) bool { return s.Reach == collectors.Organization })
 			if len(specs) == 0 {
 				return errors.New("--members leaves nothing: these collectors only run in the account that lists the organisation")
@@ -61,17 +78,29 @@ The account that lists an organisation is asked for more than its members are.
 }
 
 // chosenSpecs gives what the collectors declare whose permissions are asked
-// for: those that are named, otherwise those that are not switched off.
-func chosenSpecs(file *config.File, only []string) ([]collectors.Spec, error) {
+// for: those that are named, otherwise those that are not switched off, of one
+// provider or of those that the configuration names.
+func chosenSpecs(file *config.File, provider string, only []string) ([]collectors.Spec, error) {
 	specs := declared()
 	for _, name := range only {
-		if !slices.ContainsFunc(specs, func(s collectors.Spec) bool { return s.Name == name }) {
+		i := slices.IndexFunc(specs, func(s collectors.Spec) bool { return s.Name == name })
+		if i < 0 {
 			return nil, fmt.Errorf("--collector %q is not a collector; there are %v", name, known().Collectors)
 		}
+		if provider != "" && specs[i].Provider != provider {
+			return nil, fmt.Errorf("--collector %q is not one of --provider %s", name, provider)
+		}
+	}
+	wanted := []string{provider}
+	if provider == "" {
+		wanted = named(file)
 	}
 	specs = slices.DeleteFunc(specs, func(s collectors.Spec) bool {
 		if len(only) > 0 {
 			return !slices.Contains(only, s.Name)
+		}
+		if !slices.Contains(wanted, s.Provider) {
+			return true
 		}
 		return file != nil && file.Config.ScheduleFor(s.Name) == ""
 	})
@@ -81,9 +110,40 @@ func chosenSpecs(file *config.File, only []string) ([]collectors.Spec, error) {
 	return specs, nil
 }
 
+// named gives the providers that a configuration names; without one it is AWS.
+func named(*config.File) []string { return []string{aws.Provider} }
+
 func writePermissions(w io.Writer, as format, specs []collectors.Spec) error {
+	amazon, google := ofSpecs(specs, aws.Provider), ofSpecs(specs, gcp.Provider)
+	switch {
+	case len(google) == 0:
+		return writeAmazonPermissions(w, as, amazon)
+	case len(amazon) == 0:
+		return writeGooglePermissions(w, as, google)
+	case as != asTable && as != asCSV:
+		return fmt.Errorf("permissions of AWS and of Google Cloud are never in one %s: say --provider aws or --provider gcp", as)
+	}
+	l := listing{header: []string{"provider", "what", "name", "collectors"}}
+	actions, by := needs(amazon)
+	for _, action := range actions {
+		l.rows = append(l.rows, []string{aws.Provider, "permission", action, allOr(by[action], amazon)})
+	}
+	for _, row := range googleRows(google) {
+		l.rows = append(l.rows, append([]string{gcp.Provider}, row...))
+	}
+	return l.write(w, as)
+}
+
+// ofSpecs gives those of one provider.
+func ofSpecs(specs []collectors.Spec, provider string) []collectors.Spec {
+	return slices.DeleteFunc(slices.Clone(specs), func(s collectors.Spec) bool { return s.Provider != provider })
+}
+
+func writeAmazonPermissions(w io.Writer, as format, specs []collectors.Spec) error {
 	actions, by := needs(specs)
 	switch as {
+	case asYAML:
+		return errors.New("yaml is the custom role of Google Cloud: say --provider gcp, or for AWS --output json, terraform or cloudformation")
 	case asTerraform:
 		return writeRole(w, terraformRole, actions)
 	case asCloudFormation:

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"os/exec"
@@ -27,10 +29,11 @@ func output(t *testing.T, args ...string) string {
 	return b.String()
 }
 
-// needed gives the permissions of every call that the collectors declare.
-func needed() []string {
+// needed gives the permissions of every call that the collectors of a provider
+// declare.
+func needed(provider string) []string {
 	all := map[string]bool{}
-	for _, spec := range declared() {
+	for _, spec := range declaredBy(provider) {
 		for _, call := range spec.Calls {
 			all[call.Needs()] = true
 		}
@@ -55,7 +58,7 @@ func actionsIn(text string) []string {
 func TestPermissionsAreThoseDeclared(t *testing.T) {
 	for _, form := range []string{"table", "csv", "json", "terraform", "cloudformation"} {
 		t.Run(form, func(t *testing.T) {
-			if got, want := actionsIn(output(t, "permissions", "--output", form)), needed(); !slices.Equal(got, want) {
+			if got, want := actionsIn(output(t, "permissions", "--output", form)), needed("aws"); !slices.Equal(got, want) {
 				t.Errorf("it allows\n%v\nthe collectors need\n%v", got, want)
 			}
 		})
@@ -69,12 +72,71 @@ func TestEveryCollectorOff(t *testing.T) {
 	for _, name := range known().Collectors {
 		file.Config.Schedule.Collectors[name] = config.Off
 	}
-	if specs, err := chosenSpecs(file, nil); err == nil || !strings.Contains(err.Error(), "switches every collector off") {
+	if specs, err := chosenSpecs(file, "", nil); err == nil || !strings.Contains(err.Error(), "switches every collector off") {
 		t.Errorf("%d collectors and the error %v", len(specs), err)
 	}
-	specs, err := chosenSpecs(file, []string{"aws.s3_buckets"})
+	specs, err := chosenSpecs(file, "", []string{"aws.s3_buckets"})
 	if err != nil || len(specs) != 1 {
 		t.Errorf("asked for one: %d collectors and the error %v", len(specs), err)
+	}
+}
+
+// TestGooglePermissions: in each form are the permissions that the collectors
+// need, planted here by hand; OAuth scopes and APIs are in no role.
+func TestGooglePermissions(t *testing.T) {
+	role := []string{"cloudasset.assets.listIamPolicy", "cloudasset.assets.listResource"}
+	const scope = "https://www.googleapis.com/auth/admin.directory.user.readonly"
+	apis := []string{"admin.googleapis.com", "cloudasset.googleapis.com", "iamcredentials.googleapis.com"}
+	for _, form := range []string{"table", "csv", "json", "yaml", "terraform"} {
+		t.Run(form, func(t *testing.T) {
+			text := output(t, "permissions", "--provider", "gcp", "--output", form)
+			if got := regexp.MustCompile(`\bcloudasset\.assets\.\w+`).FindAllString(text, -1); !slices.Equal(got, role) {
+				t.Errorf("it allows %v, want %v", got, role)
+			}
+			if inRole := form == "table" || form == "csv"; strings.Contains(text, scope) != inRole {
+				t.Errorf("it has the OAuth scope: %v, want %v:\n%s", !inRole, inRole, text)
+			}
+			var wanted []string
+			if form == "table" || form == "csv" || form == "terraform" {
+				wanted = apis
+			}
+			if got := regexp.MustCompile(`\b(?:admin|cloudasset|iamcredentials)\.googleapis\.com`).FindAllString(text, -1); !slices.Equal(got, wanted) {
+				t.Errorf("it enables %v, want %v", got, wanted)
+			}
+			if strings.Contains(text, "{{") || len(actionsIn(text)) > 0 {
+				t.Errorf("there are places not filled in, or actions of AWS:\n%s", text)
+			}
+		})
+	}
+	var r map[string]any
+	if err := json.Unmarshal([]byte(output(t, "permissions", "--provider", "gcp", "--output", "json")), &r); err != nil {
+		t.Fatal(err)
+	}
+	if got := slices.Sorted(maps.Keys(r)); !slices.Equal(got, []string{"description", "includedPermissions", "stage", "title"}) || r["stage"] != "GA" {
+		t.Errorf("the role is %v", r)
+	}
+}
+
+// TestPermissionsAreNeverMixed: of two providers, only a list can be made.
+func TestPermissionsAreNeverMixed(t *testing.T) {
+	both := append(declaredBy("aws"), declaredBy("gcp")...)
+	for _, form := range []format{asJSON, asYAML, asTerraform, asCloudFormation} {
+		if err := writePermissions(io.Discard, form, both); err == nil || !strings.Contains(err.Error(), "say --provider aws or --provider gcp") {
+			t.Errorf("%s: %v", form, err)
+		}
+	}
+	var b bytes.Buffer
+	if err := writePermissions(&b, asCSV, both); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		"provider,what,name,collectors\n",
+		"\naws,permission,s3:ListAllMyBuckets,aws.s3_buckets\n",
+		"\ngcp,permission,cloudasset.assets.listResource,gcp.cloudasset_resources\n",
+	} {
+		if !strings.Contains(b.String(), line) {
+			t.Errorf("no line %q", line)
+		}
 	}
 }
 
@@ -83,7 +145,7 @@ func TestEveryCollectorOff(t *testing.T) {
 func TestPermissionsFitIntoAPolicy(t *testing.T) {
 	const inline = 10240 // IAM user guide, IAM and AWS STS quotas
 	doc := strings.Join(strings.Fields(output(t, "permissions", "--output", "json")), "")
-	t.Logf("%d actions, %d characters", len(needed()), len(doc))
+	t.Logf("%d actions, %d characters", len(needed("aws")), len(doc))
 	if len(doc) > inline {
 		t.Errorf("the policy has %d characters, IAM takes %d in a role: --output json must print several", len(doc), inline)
 	}
@@ -162,6 +224,7 @@ func TestSplitRole(t *testing.T) {
 
 func TestTerraformIsFormatted(t *testing.T) {
 	wantFormatted(t, output(t, "permissions", "--output", "terraform"))
+	wantFormatted(t, output(t, "permissions", "--output", "terraform", "--provider", "gcp"))
 	wantFormatted(t, output(t, "permissions", "--output", "terraform", "--collector", "aws.ec2_volumes"))
 }
 

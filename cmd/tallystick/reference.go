@@ -8,38 +8,58 @@ import (
 
 	"github.com/tallystick/tallystick/checks"
 	"github.com/tallystick/tallystick/collectors"
+	"github.com/tallystick/tallystick/collectors/aws"
 )
 
 // reference is what a catalogue and the collectors say of themselves, for one
-// page: from each control down to the permissions, and back.
+// page: from each control down to the permissions, and back. A page is of one
+// provider.
 type reference struct {
+	provider string
 	rules    *checks.Catalogue
-	controls []checks.Control // those of rules that are wanted
+	controls []checks.Control // those of rules that are wanted, with the provider's checks
 	specs    []collectors.Spec
 	later    []later
 }
 
-// newReference takes of everything what belongs to the controls, which are all
-// of the catalogue's, or those that are named.
-func newReference(rules *checks.Catalogue, only []string) (reference, error) {
+// newReference takes of everything what belongs to a provider and to the
+// controls, which are all of the catalogue's, or those that are named.
+func newReference(rules *checks.Catalogue, provider string, only []string) (reference, error) {
 	coming, err := parseLater(laterChecks)
 	if err != nil {
 		return reference{}, err
 	}
-	r := reference{rules, rules.Controls(), declared(), coming}
+	r := reference{provider, rules, ofProvider(rules.Controls(), provider), declaredBy(provider), coming}
+	r.later = slices.DeleteFunc(r.later, func(l later) bool { return l.provider() != provider })
 	if len(only) > 0 {
 		wanted := func(id string) bool { return slices.Contains(only, id) }
-		r.controls = slices.DeleteFunc(slices.Clone(r.controls), func(c checks.Control) bool { return !wanted(c.ID) })
+		r.controls = slices.DeleteFunc(r.controls, func(c checks.Control) bool { return !wanted(c.ID) })
 		r.specs = slices.DeleteFunc(r.specs, func(s collectors.Spec) bool { return len(r.readers(s)) == 0 })
 		r.later = slices.DeleteFunc(r.later, func(l later) bool { return !wanted(l.control) })
 	}
 	return r, nil
 }
 
+// ofProvider gives the controls that have checks of a provider, with these alone.
+func ofProvider(all []checks.Control, provider string) []checks.Control {
+	var controls []checks.Control
+	for _, control := range all {
+		control.Checks = slices.DeleteFunc(slices.Clone(control.Checks), func(c checks.Check) bool { return c.Provider != provider })
+		if len(control.Checks) > 0 {
+			controls = append(controls, control)
+		}
+	}
+	return controls
+}
+
 func (r reference) markdown() string {
 	p := new(page)
-	p.heading(1, "AWS: controls, checks, collectors and permissions")
-	p.line("`tallystick catalog --output markdown` made this from the catalogue and from what")
+	command := "`tallystick catalog --output markdown`"
+	if r.provider != aws.Provider {
+		command = "`tallystick catalog --output markdown --provider " + r.provider + "`"
+	}
+	p.heading(1, providerTitle(r.provider)+": controls, checks, collectors and permissions")
+	p.line("%s made this from the catalogue and from what", command)
 	p.line("the collectors declare. Do not edit it; CONTRIBUTING.md says how it is made anew.\n")
 	r.contents(p)
 	r.howToRead(p)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tallystick/tallystick/checks"
 	"github.com/tallystick/tallystick/collectors"
+	"github.com/tallystick/tallystick/collectors/gcp"
 )
 
 // reads says for each kind that a check depends on who reads it, by which calls.
@@ -59,11 +60,21 @@ func joined(join checks.Join) string {
 func calls(spec collectors.Spec, read checks.Read) []string {
 	var all []string
 	for _, call := range spec.Calls {
+		if call.Kind == "" && listsAtOnce(spec) {
+			all = append(all, withPermission(call))
+		}
 		if call.Kind == read.Kind && (call.Field == "" || slices.Contains(read.Fields, call.Field) || slices.Contains(read.Fields, "*")) {
 			all = append(all, withPermission(call))
 		}
 	}
 	return all
+}
+
+// listsAtOnce says whether a collector reads all of its kinds by one list, so
+// that its calls name none of them. Those of AWS have other calls without a kind,
+// which say where and as whom they read.
+func listsAtOnce(spec collectors.Spec) bool {
+	return spec.Provider == gcp.Provider && !slices.ContainsFunc(spec.Calls, func(c collectors.Call) bool { return c.Kind != "" })
 }
 
 func withPermission(call collectors.Call) string {
@@ -89,9 +100,15 @@ func (r reference) readers(spec collectors.Spec) []string {
 
 func (r reference) collectors(p *page) {
 	p.heading(2, "Collectors")
-	p.line(`A global collector reads once in an account, a regional one in each region.
+	if r.provider == gcp.Provider {
+		p.line(`A global collector reads once in a scope: a whole organisation, a folder or a
+project. One of the organization reads once, in the first scope.
+`)
+	} else {
+		p.line(`A global collector reads once in an account, a regional one in each region.
 Without the calls that say where and as whom it reads, nothing of it is known.
 `)
+	}
 	var rows [][]string
 	for _, spec := range r.specs {
 		rows = append(rows, []string{link(spec.Name), string(spec.Reach), codes(spec.Kinds)})
@@ -135,6 +152,8 @@ func gives(call collectors.Call, spec collectors.Spec) string {
 		return code(call.Field) + of
 	case call.Kind != "":
 		return "the list" + of
+	case listsAtOnce(spec):
+		return "the list, of all kinds at once"
 	default:
 		return "where and as whom it reads"
 	}
@@ -142,7 +161,11 @@ func gives(call collectors.Call, spec collectors.Spec) string {
 
 func (r reference) permissions(p *page) {
 	p.heading(2, "Permissions")
-	p.line("`tallystick permissions` makes a policy, or a whole role, of these.\n")
+	if r.provider == gcp.Provider {
+		p.line("`tallystick permissions --provider gcp` makes a custom role of these. What begins with\nhttps:// is in no role: it is an OAuth scope that is delegated in the Admin console.\n")
+	} else {
+		p.line("`tallystick permissions` makes a policy, or a whole role, of these.\n")
+	}
 	actions, by := needs(r.specs)
 	var rows [][]string
 	for _, action := range actions {

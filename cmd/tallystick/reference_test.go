@@ -15,12 +15,9 @@ import (
 	"github.com/tallystick/tallystick/checks/catalogue"
 )
 
-var update = flag.Bool("update", false, "write docs/reference/aws.md anew, and take out of later.tsv the checks that are there now")
+var update = flag.Bool("update", false, "write the pages of docs/reference anew, and take out of later.tsv the checks that are there now")
 
-const (
-	referenceFile = "../../docs/reference/aws.md"
-	laterFile     = "later.tsv"
-)
+const laterFile = "later.tsv"
 
 func ours(t *testing.T) *checks.Catalogue {
 	t.Helper()
@@ -31,39 +28,67 @@ func ours(t *testing.T) *checks.Catalogue {
 	return c
 }
 
-func ourReference(t *testing.T) reference {
+func ourReference(t *testing.T, provider string) reference {
 	t.Helper()
-	r, err := newReference(ours(t), nil)
+	r, err := newReference(ours(t), provider, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
-// TestReference holds docs/reference/aws.md against the catalogue and the
+// TestReference holds the pages of docs/reference against the catalogue and the
 // collectors.
 func TestReference(t *testing.T) {
-	r := ourReference(t)
 	if *update {
-		data := without(t, r.rules)
-		if err := os.WriteFile(laterFile, []byte(data), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		var err error
-		if r.later, err = parseLater(data); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(referenceFile, []byte(r.markdown()), 0o644); err != nil {
+		laterChecks = without(t, ours(t))
+		if err := os.WriteFile(laterFile, []byte(laterChecks), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	data, err := os.ReadFile(referenceFile)
-	if err != nil {
-		t.Fatal(err)
+	for _, provider := range providers() {
+		t.Run(provider, func(t *testing.T) {
+			page, name := ourReference(t, provider).markdown(), "docs/reference/"+provider+".md"
+			if *update {
+				if err := os.WriteFile("../../"+name, []byte(page), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			data, err := os.ReadFile("../../" + name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := string(data); got != page {
+				t.Errorf("%s is not what the catalogue and the collectors say:\n%s\nwrite it anew with: go test ./cmd/tallystick -run TestReference -update",
+					name, firstDifference(got, page))
+			}
+		})
 	}
-	if got, want := string(data), r.markdown(); got != want {
-		t.Errorf("docs/reference/aws.md is not what the catalogue and the collectors say:\n%s\nwrite it anew with: go test ./cmd/tallystick -run TestReference -update",
-			firstDifference(got, want))
+}
+
+// TestReferenceIsOfOneProvider: a page names nothing of another provider, and all
+// pages together have all controls.
+func TestReferenceIsOfOneProvider(t *testing.T) {
+	seen := map[string]bool{}
+	for _, provider := range providers() {
+		r := ourReference(t, provider)
+		page := r.markdown()
+		for _, control := range r.controls {
+			seen[control.ID] = true
+		}
+		for _, other := range providers() {
+			if other == provider {
+				continue
+			}
+			if m := regexp.MustCompile(`(?m)^#+ ` + other + `[.-].*$`).FindString(page); m != "" {
+				t.Errorf("the page of %s has %q", provider, m)
+			}
+		}
+	}
+	for _, control := range ours(t).Controls() {
+		if !seen[control.ID] {
+			t.Errorf("no page has the control %s", control.ID)
+		}
 	}
 }
 
@@ -112,7 +137,13 @@ func section(t *testing.T, page, heading string) string {
 // TestReferenceHasEverything: each fact of the catalogue and of the collectors
 // stands in its own place.
 func TestReferenceHasEverything(t *testing.T) {
-	r := ourReference(t)
+	for _, provider := range providers() {
+		t.Run(provider, func(t *testing.T) { hasEverything(t, ourReference(t, provider)) })
+	}
+}
+
+func hasEverything(t *testing.T, r reference) {
+	t.Helper()
 	page := r.markdown()
 	if again := r.markdown(); again != page {
 		t.Error("a second time it is another page")
@@ -125,6 +156,12 @@ func TestReferenceHasEverything(t *testing.T) {
 		}
 	}
 	for _, control := range r.rules.Controls() {
+		if !slices.ContainsFunc(control.Checks, func(c checks.Check) bool { return c.Provider == r.provider }) {
+			if strings.Contains(page, "\n### "+control.ID+"\n") {
+				t.Errorf("it has the control %s without any check", control.ID)
+			}
+			continue
+		}
 		at := section(t, page, "### "+control.ID)
 		for _, what := range []string{control.Title, control.Why, control.Severity, control.Frequency} {
 			has(at, control.ID, what)
@@ -133,6 +170,9 @@ func TestReferenceHasEverything(t *testing.T) {
 			has(at, control.ID, criterion.ID+" | "+criterion.Why)
 		}
 		for _, check := range control.Checks {
+			if check.Provider != r.provider {
+				continue
+			}
 			at := section(t, page, "#### "+check.ID)
 			for _, what := range append([]string{
 				check.Title, fmt.Sprintf("tier %d", check.Tier), check.Messages.Pass, check.Messages.Fail, check.Remediation, check.Documentation,
@@ -158,7 +198,7 @@ func TestReferenceHasEverything(t *testing.T) {
 			}
 		}
 	}
-	for _, spec := range declared() {
+	for _, spec := range declaredBy(r.provider) {
 		at := section(t, page, "### "+spec.Name)
 		has(at, spec.Name, spec.Summary)
 		has(at, spec.Name, "Reach: "+string(spec.Reach))
@@ -178,14 +218,14 @@ func TestReferenceHasEverything(t *testing.T) {
 	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\|").FindAllStringSubmatch(at, -1) {
 		listed = append(listed, m[1])
 	}
-	if want := needed(); !slices.Equal(listed, want) {
+	if want := needed(r.provider); !slices.Equal(listed, want) {
 		t.Errorf("it lists the permissions\n%v, the collectors need\n%v", listed, want)
 	}
 }
 
 // TestReferenceReads: what the planted rule of a known check needs, by hand.
 func TestReferenceReads(t *testing.T) {
-	page := ourReference(t).markdown()
+	page := ourReference(t, "aws").markdown()
 	for check, want := range map[string]string{
 		"aws-s3-versioning":          "`aws.s3.bucket`: [aws.s3_buckets](#awss3_buckets) calls `s3:ListBuckets` (permission `s3:ListAllMyBuckets`), `s3:GetBucketVersioning`",
 		"aws-rds-instance-encrypted": "`aws.rds.instance`: [aws.rds_instances](#awsrds_instances) calls `rds:DescribeDBInstances`",
@@ -199,7 +239,13 @@ func TestReferenceReads(t *testing.T) {
 
 // TestReferenceIsMarkdown looks for what GitHub would show otherwise than meant.
 func TestReferenceIsMarkdown(t *testing.T) {
-	page := ourReference(t).markdown()
+	for _, provider := range providers() {
+		t.Run(provider, func(t *testing.T) { isMarkdown(t, ourReference(t, provider).markdown()) })
+	}
+}
+
+func isMarkdown(t *testing.T, page string) {
+	t.Helper()
 	anchors := map[string]bool{}
 	fenced, columns := false, 0
 	for i, line := range strings.Split(page, "\n") {
@@ -253,18 +299,22 @@ func TestReferenceOfAControl(t *testing.T) {
 }
 
 // TestLater: what is to come is not there yet. Where the list of checks that the
-// catalogue grows towards lies beside the repository, each AWS check of it is
+// catalogue grows towards lies beside the repository, each check of it is
 // either in the catalogue or to come.
 func TestLater(t *testing.T) {
-	r := ourReference(t)
+	rules := ours(t)
+	all, err := parseLater(laterChecks)
+	if err != nil {
+		t.Fatal(err)
+	}
 	coming := map[string]later{}
 	previous := ""
-	for _, l := range r.later {
+	for _, l := range all {
 		if l.check <= previous {
 			t.Errorf("%s stands behind %s: sort later.tsv", l.check, previous)
 		}
 		previous = l.check
-		if _, _, found := r.rules.Check(l.check); found {
+		if _, _, found := rules.Check(l.check); found {
 			t.Errorf("%s is in the catalogue and yet to come: go test ./cmd/tallystick -run TestReference -update", l.check)
 		}
 		if l.why == "" || len(l.calls) == 0 || l.control == "" || l.tier == "" {
@@ -283,12 +333,12 @@ func TestLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, p := range plan.Checks {
-		if p.Provider != "aws" {
-			continue
+		if !slices.Contains(providers(), p.Provider) || !strings.HasPrefix(p.ID, p.Provider+"-") {
+			t.Errorf("%s is of the provider %q", p.ID, p.Provider)
 		}
 		l, isComing := coming[p.ID]
 		delete(coming, p.ID)
-		if _, _, found := r.rules.Check(p.ID); !found && !isComing {
+		if _, _, found := rules.Check(p.ID); !found && !isComing {
 			t.Errorf("%s is planned, and neither in the catalogue nor in later.tsv", p.ID)
 		}
 		if isComing && (l.control != p.Control || l.tier != p.Tier) {

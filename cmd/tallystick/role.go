@@ -85,13 +85,7 @@ func writeRole(w io.Writer, text string, actions []string) error {
 	for i, part := range parts {
 		for line := range strings.Lines(block) {
 			line = strings.NewReplacer("{{n}}", strconv.Itoa(i+1), "{{sid}}", readsSid).Replace(line)
-			if !strings.Contains(line, "{{action}}") {
-				b.WriteString(line)
-				continue
-			}
-			for _, action := range part {
-				b.WriteString(strings.ReplaceAll(line, "{{action}}", action))
-			}
+			b.WriteString(repeated(line, "{{action}}", part))
 		}
 	}
 	b.WriteString(tail)
