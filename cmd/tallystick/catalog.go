@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tallystick/tallystick/checks"
-	"github.com/tallystick/tallystick/collectors/aws"
 )
 
 func newCatalog() *cobra.Command {
@@ -53,7 +52,7 @@ those of our catalogue.`,
 			}
 		}
 		if *output == asMarkdown {
-			r, err := newReference(c, cmp.Or(provider, aws.Provider), controls)
+			r, err := newReference(c, cmp.Or(provider, amazon), controls)
 			if err != nil {
 				return err
 			}

@@ -10,8 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tallystick/tallystick/collectors"
-	"github.com/tallystick/tallystick/collectors/aws"
-	"github.com/tallystick/tallystick/collectors/gcp"
 	"github.com/tallystick/tallystick/config"
 )
 
@@ -64,7 +62,7 @@ The account that lists an organisation is asked for more than its members are.
 			return err
 		}
 		if members {
-			if slices.ContainsFunc(specs, func(s collectors.Spec) bool { return s.Provider != aws.Provider }) {
+			if slices.ContainsFunc(specs, func(s collectors.Spec) bool { return s.Provider != amazon }) {
 				return errors.New("--members is about the accounts of an AWS organisation: say --provider aws")
 			}
 			specs = slices.DeleteFunc(specs, func(s collectors.Spec) bool { return s.Reach == collectors.Organization })
@@ -111,25 +109,37 @@ func chosenSpecs(file *config.File, provider string, only []string) ([]collector
 }
 
 // named gives the providers that a configuration names; without one it is AWS.
-func named(*config.File) []string { return []string{aws.Provider} }
+func named(file *config.File) []string {
+	if file == nil {
+		return []string{amazon}
+	}
+	var names []string
+	if a := file.Config.AWS; len(a.Accounts) > 0 || a.Organization.ManagementRole != "" {
+		names = append(names, amazon)
+	}
+	if len(gcpAccounts(file.Config.GCP)) > 0 {
+		names = append(names, google)
+	}
+	return names
+}
 
 func writePermissions(w io.Writer, as format, specs []collectors.Spec) error {
-	amazon, google := ofSpecs(specs, aws.Provider), ofSpecs(specs, gcp.Provider)
+	ofAWS, ofGCP := ofSpecs(specs, amazon), ofSpecs(specs, google)
 	switch {
-	case len(google) == 0:
-		return writeAmazonPermissions(w, as, amazon)
-	case len(amazon) == 0:
-		return writeGooglePermissions(w, as, google)
+	case len(ofGCP) == 0:
+		return writeAmazonPermissions(w, as, ofAWS)
+	case len(ofAWS) == 0:
+		return writeGooglePermissions(w, as, ofGCP)
 	case as != asTable && as != asCSV:
 		return fmt.Errorf("permissions of AWS and of Google Cloud are never in one %s: say --provider aws or --provider gcp", as)
 	}
 	l := listing{header: []string{"provider", "what", "name", "collectors"}}
-	actions, by := needs(amazon)
+	actions, by := needs(ofAWS)
 	for _, action := range actions {
-		l.rows = append(l.rows, []string{aws.Provider, "permission", action, allOr(by[action], amazon)})
+		l.rows = append(l.rows, []string{amazon, "permission", action, allOr(by[action], ofAWS)})
 	}
-	for _, row := range googleRows(google) {
-		l.rows = append(l.rows, append([]string{gcp.Provider}, row...))
+	for _, row := range googleRows(ofGCP) {
+		l.rows = append(l.rows, append([]string{google}, row...))
 	}
 	return l.write(w, as)
 }

@@ -7,19 +7,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tallystick/tallystick/collectors"
-	"github.com/tallystick/tallystick/collectors/aws"
-	"github.com/tallystick/tallystick/collectors/gcp"
 )
 
 // providers are those that there are collectors for.
-func providers() []string { return []string{aws.Provider, gcp.Provider} }
+func providers() []string { return []string{amazon, google} }
 
 // providerTitle is what people call a provider.
 func providerTitle(provider string) string {
 	switch provider {
-	case aws.Provider:
+	case amazon:
 		return "AWS"
-	case gcp.Provider:
+	case google:
 		return "Google Cloud"
 	}
 	return provider

@@ -8,7 +8,6 @@ import (
 
 	"github.com/tallystick/tallystick/checks"
 	"github.com/tallystick/tallystick/collectors"
-	"github.com/tallystick/tallystick/collectors/aws"
 )
 
 // reference is what a catalogue and the collectors say of themselves, for one
@@ -55,7 +54,7 @@ func ofProvider(all []checks.Control, provider string) []checks.Control {
 func (r reference) markdown() string {
 	p := new(page)
 	command := "`tallystick catalog --output markdown`"
-	if r.provider != aws.Provider {
+	if r.provider != amazon {
 		command = "`tallystick catalog --output markdown --provider " + r.provider + "`"
 	}
 	p.heading(1, providerTitle(r.provider)+": controls, checks, collectors and permissions")

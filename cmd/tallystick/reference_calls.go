@@ -7,7 +7,6 @@ import (
 
 	"github.com/tallystick/tallystick/checks"
 	"github.com/tallystick/tallystick/collectors"
-	"github.com/tallystick/tallystick/collectors/gcp"
 )
 
 // reads says for each kind that a check depends on who reads it, by which calls.
@@ -74,7 +73,7 @@ func calls(spec collectors.Spec, read checks.Read) []string {
 // that its calls name none of them. Those of AWS have other calls without a kind,
 // which say where and as whom they read.
 func listsAtOnce(spec collectors.Spec) bool {
-	return spec.Provider == gcp.Provider && !slices.ContainsFunc(spec.Calls, func(c collectors.Call) bool { return c.Kind != "" })
+	return spec.Provider == google && !slices.ContainsFunc(spec.Calls, func(c collectors.Call) bool { return c.Kind != "" })
 }
 
 func withPermission(call collectors.Call) string {
@@ -100,7 +99,7 @@ func (r reference) readers(spec collectors.Spec) []string {
 
 func (r reference) collectors(p *page) {
 	p.heading(2, "Collectors")
-	if r.provider == gcp.Provider {
+	if r.provider == google {
 		p.line(`A global collector reads once in a scope: a whole organisation, a folder or a
 project. One of the organization reads once, in the first scope.
 `)
@@ -161,7 +160,7 @@ func gives(call collectors.Call, spec collectors.Spec) string {
 
 func (r reference) permissions(p *page) {
 	p.heading(2, "Permissions")
-	if r.provider == gcp.Provider {
+	if r.provider == google {
 		p.line("`tallystick permissions --provider gcp` makes a custom role of these. What begins with\nhttps:// is in no role: it is an OAuth scope that is delegated in the Admin console.\n")
 	} else {
 		p.line("`tallystick permissions` makes a policy, or a whole role, of these.\n")

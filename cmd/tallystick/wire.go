@@ -35,6 +35,12 @@ import (
 // This file is the only place that knows every part. Collectors and providers
 // are written out here; nothing registers itself.
 
+// The names of the providers.
+const (
+	amazon = aws.Provider
+	google = gcp.Provider
+)
+
 // declared gives what every collector declares.
 func declared() []collectors.Spec { return append(aws.Specs(), gcp.Specs()...) }
 
@@ -283,11 +289,11 @@ func recorded(ctx context.Context, file *config.File, clock agent.Clock) ([]agen
 	provider := awsProvider(estate)
 	provider.Transport = transport
 	provider.Central, provider.Listing, provider.Regions = recordings.Accounts(), []string{"111122223333"}, file.Config.AWS.Regions.Names
-	google, err := gcpRecorded(ctx, clock)
+	cloud, err := gcpRecorded(ctx, clock)
 	if err != nil {
 		return nil, err
 	}
-	return []agent.Provider{provider, google}, nil
+	return []agent.Provider{provider, cloud}, nil
 }
 
 func limits(c config.Config) agent.Limits {
