@@ -11,6 +11,9 @@ import (
 // cloudassetResources lists how the resources of a scope are configured, in one
 // listing for all of its projects. What a service's own API would show is in
 // resource.data, as the inventory has it.
+//
+// Limits: the values of all pairs of key and value are redacted, those of Cloud
+// SQL's database flags among them; the keys stay.
 // Source: Cloud Asset Inventory, asset types; Cloud Asset API reference, assets.list.
 func cloudassetResources(e *Estate) *collector {
 	return &collector{estate: e, read: readResources, spec: collectors.Spec{
@@ -20,8 +23,10 @@ func cloudassetResources(e *Estate) *collector {
 		Reach:   collectors.Global,
 		Calls:   assetCall("cloudasset.assets.listResource"),
 		Sensitive: []string{
-			"privateKeyData", "rawKey", "rsaEncryptedKey", // of keys that a customer supplies
-			"startup-script", "ssh-keys", "user-data", "kube-env",
+			// Metadata of instances holds scripts, keys and configuration as pairs of
+			// key and value, and nothing tells which of them is a secret.
+			"value",
+			"privateKeyData", "privateKey", "clientKey", "rawKey", "rsaEncryptedKey", "password", "rootPassword",
 		},
 	}}
 }
