@@ -48,8 +48,9 @@ func newDemo() *cobra.Command {
 		Use:   "demo",
 		Short: "Run the main job on an embedded estate: no account, no network",
 		Long: `Run the real collectors, capture, ledger and checks on an embedded estate of
-two AWS accounts; only the HTTP answers come from recordings. Time is
-simulated, every record says so, and verify says that it is not evidence.`,
+two AWS accounts and a Google Cloud organisation with its Workspace domain; only
+the HTTP answers come from recordings. Time is simulated, every record says so,
+and verify says that it is not evidence.`,
 		Args: noArguments,
 	}
 	cmd.Flags().StringVar(&dir, "dir", "", "where to leave the data (default: a new folder tallystick-demo here)")
@@ -136,7 +137,7 @@ func (d *demo) run(ctx context.Context, listen string) error {
 	for range schedule.Streams {
 		streams++
 	}
-	d.printf("tallystick demo: two AWS accounts, %d collectors, simulated time from %s\n\n", len(schedule.Collectors), when(start))
+	d.printf("tallystick demo: two AWS accounts, a Google Cloud organisation, %d collectors, simulated time from %s\n\n", len(schedule.Collectors), when(start))
 	bar := newBar(d.err, "collecting", streams*(d.days+1))
 	options.OnTask = func(r agent.Result) {
 		d.note(r)

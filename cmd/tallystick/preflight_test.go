@@ -102,7 +102,7 @@ func TestPreflight(t *testing.T) {
 	if code != 0 || errs != "" {
 		t.Errorf("exit code %d, %q", code, errs)
 	}
-	if !strings.Contains(out, " allowed in 2 accounts: 0 denied, 0 failed, ") {
+	if !strings.Contains(out, " allowed in 3 accounts: 0 denied, 0 failed, ") {
 		t.Errorf("the summary is not there:\n%s", out)
 	}
 	for _, not := range []string{"ec2:DescribeVolumes", "sso:ListPermissionSets", "denied "} {

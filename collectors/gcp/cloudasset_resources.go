@@ -3,6 +3,7 @@ package gcp
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/tallystick/tallystick/collectors"
 	"github.com/tallystick/tallystick/evidence"
@@ -110,13 +111,8 @@ type moves map[string][]string
 
 func (m moves) see(asset map[string]any) {
 	number, ancestry := project(asset)
-	if number == "" {
+	if number == "" || slices.Contains(m[number], ancestry) {
 		return
-	}
-	for _, known := range m[number] {
-		if known == ancestry {
-			return
-		}
 	}
 	m[number] = append(m[number], ancestry)
 }

@@ -149,12 +149,13 @@ type authorized struct {
 
 // RoundTrip implements http.RoundTripper.
 func (a *authorized) RoundTrip(req *http.Request) (*http.Response, error) {
-	req = req.Clone(req.Context())
+	ctx := req.Context()
+	req = req.Clone(ctx)
 	if a.quota != "" {
 		req.Header.Set("X-Goog-User-Project", a.quota)
 	}
 	if a.as != nil {
-		t, err := a.as.Token(req.Context())
+		t, err := a.as.Token(ctx)
 		if err != nil {
 			return nil, err
 		}
