@@ -1,0 +1,165 @@
+package main_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/tallystick/tallystick/collectors/gcp"
+	"github.com/tallystick/tallystick/collectors/gcp/recordings"
+	"github.com/tallystick/tallystick/internal/capture"
+)
+
+// google stands in for Google: its token exchange for federated identities, and
+// its APIs as recorded. It takes no call without the token that it gave.
+type google struct {
+	recorded http.RoundTripper
+
+	mu        sync.Mutex
+	exchanged int      // guarded by mu: tokens that were given
+	strangers []string // guarded by mu: calls without one
+	quota     []string // guarded by mu: whose quota was named
+	deny      string   // guarded by mu: the content type that is refused
+}
+
+const (
+	googleToken  = "made-up-access-token-of-a-test"
+	googleWorker = "made-up.workload.token"
+)
+
+func (g *google) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
+	if r.URL.Path == "/token" {
+		body, err := io.ReadAll(r.Body)
+		if err != nil || !strings.Contains(string(body), googleWorker) {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		g.exchanged++
+		_, _ = io.WriteString(w, `{"access_token": "`+googleToken+`", "issued_token_type": "urn:ietf:params:oauth:token-type:access_token", "token_type": "Bearer", "expires_in": 3600}`)
+		return
+	}
+	if r.Header.Get("Authorization") != "Bearer "+googleToken {
+		g.strangers = append(g.strangers, r.URL.Path)
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	g.quota = append(g.quota, r.Header.Get("X-Goog-User-Project"))
+	if g.deny != "" && r.URL.Query().Get("contentType") == g.deny {
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, `{"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "The caller does not have permission"}}`)
+		return
+	}
+	asked := r.Clone(r.Context())
+	asked.URL.Scheme, asked.URL.Host, asked.Host, asked.RequestURI = "https", "cloudasset.googleapis.com", "", ""
+	answer, err := g.recorded.RoundTrip(asked)
+	if err != nil {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	defer func() { _ = answer.Body.Close() }()
+	w.WriteHeader(answer.StatusCode)
+	_, _ = io.Copy(w, answer.Body)
+}
+
+// TestGoogle runs the built program over an organisation, with the credentials of
+// workload identity federation and without any key: collect, a denied permission,
+// results, verify and replay.
+func TestGoogle(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("it builds the program")
+	}
+	const account = "organizations/123456789012"
+	var files []io.Reader
+	for _, spec := range gcp.Specs() {
+		of, err := recordings.Open(account, spec.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, of...)
+	}
+	replayer, err := capture.OpenReplay(capture.ReplayOptions{Describe: gcp.Describe, RepeatLast: true, Now: recordings.At}, files...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &google{recorded: replayer}
+	server := httptest.NewServer(g)
+	t.Cleanup(server.Close)
+
+	w := world{program: build(t)}
+	b := w.bench(t, "http://127.0.0.1:1", `gcp:
+  organization: "123456789012"
+  quota_project: example-audit
+  endpoints: {cloudasset: "`+server.URL+`"}
+`)
+	worker, federation := filepath.Join(b.folder, "worker.jwt"), filepath.Join(b.folder, "federation.json")
+	if err := os.WriteFile(worker, []byte(googleWorker), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(federation, []byte(`{"type": "external_account", "audience": "//iam.googleapis.com/projects/100000000003/locations/global/workloadIdentityPools/ci/providers/cluster",
+		"subject_token_type": "urn:ietf:params:oauth:token-type:jwt", "token_url": "`+server.URL+`/token", "credential_source": {"file": "`+worker+`"}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	// Without the variable the SDK would look for a machine of Google's.
+	b.env = append(b.env, "GOOGLE_APPLICATION_CREDENTIALS="+filepath.Join(b.folder, "none"))
+	missing := b.run(t, "collect")
+	missing.want(t, 1)
+	if !strings.Contains(missing.stderr, "Google credentials") || !strings.Contains(missing.stderr, "GOOGLE_APPLICATION_CREDENTIALS") {
+		t.Errorf("without credentials it says: %s", missing.stderr)
+	}
+	b.env = append(b.env, "GOOGLE_APPLICATION_CREDENTIALS="+federation)
+
+	// The directory is not set up: a gap, and so the exit code of gaps.
+	b.run(t, "collect").want(t, 3)
+	verdicts := b.verdicts(t)
+	unknown := 0
+	for _, v := range verdicts {
+		if v.Provider != "gcp" || v.Account != account {
+			t.Fatalf("a verdict of another scope: %+v", v)
+		}
+		if strings.HasSuffix(v.Check, "-2sv") {
+			unknown++
+			if v.Status != "unknown" || !strings.Contains(v.Reason, "directory.users.list") || !strings.Contains(v.Reason, "admin.directory.user.readonly") {
+				t.Errorf("%+v, want unknown with the call and what it needs", v)
+			}
+		}
+	}
+	if unknown != 2 {
+		t.Errorf("%d verdicts on 2-Step Verification, want one for each of two checks", unknown)
+	}
+	if !slices.ContainsFunc(verdicts, func(v verdict) bool {
+		return v.Check == "gcp-org-owner" && v.Resource == "//cloudresourcemanager.googleapis.com/"+account && v.Status == "fail"
+	}) {
+		t.Error("gcp-org-owner does not fail, although nobody is approved")
+	}
+
+	g.mu.Lock()
+	g.deny = "IAM_POLICY"
+	if g.exchanged == 0 || len(g.strangers) > 0 || slices.ContainsFunc(g.quota, func(p string) bool { return p != "example-audit" }) {
+		t.Errorf("%d tokens, calls without one %v, quota of %v", g.exchanged, g.strangers, g.quota)
+	}
+	g.mu.Unlock()
+	b.run(t, "collect").want(t, 3)
+	for _, v := range b.verdicts(t) {
+		if v.Check == "gcp-iam-public" && (v.Status != "unknown" || !strings.Contains(v.Reason, "cloudasset.assets.listIamPolicy")) {
+			t.Errorf("%+v, want unknown with the permission", v)
+		}
+	}
+	b.wantVerified(t)
+	// Of the directory no call was made, and so none can be made again.
+	replayed := b.run(t, "replay", b.dir)
+	replayed.want(t, 3)
+	if !strings.Contains(replayed.stdout, "not performed: 2 of the runs") {
+		t.Errorf("replay says: %s", replayed.stdout)
+	}
+}
