@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws/protocol/restjson"
 
+	"github.com/tallystick/tallystick/collectors"
 	"github.com/tallystick/tallystick/evidence"
 	"github.com/tallystick/tallystick/internal/capture"
 )
@@ -65,23 +66,10 @@ func xmlCode(body []byte) string {
 }
 
 // retryAfter gives how long an answer asks to wait.
-// Source: RFC 9110 section 10.2.3, Retry-After in seconds or as a date; AWS
-// SDKs reference, X-Amz-Retry-After in milliseconds.
+// Source: AWS SDKs reference, X-Amz-Retry-After in milliseconds.
 func retryAfter(h http.Header) time.Duration {
 	if n, err := strconv.ParseUint(h.Get("X-Amz-Retry-After"), 10, 31); err == nil {
 		return time.Duration(n) * time.Millisecond
 	}
-	value := h.Get("Retry-After")
-	if n, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return time.Duration(n) * time.Second
-	}
-	until, err := http.ParseTime(value)
-	if err != nil {
-		return 0
-	}
-	now, err := http.ParseTime(h.Get("Date")) // by the same clock
-	if err != nil {
-		return 0
-	}
-	return max(0, until.Sub(now))
+	return collectors.RetryAfter(h)
 }

@@ -1,7 +1,6 @@
 package gcp
 
 import (
-	"net/http"
 	"testing"
 	"time"
 
@@ -51,19 +50,6 @@ func FuzzFailure(f *testing.F) {
 			t.Errorf("%+v", got)
 		}
 	})
-}
-
-func TestRetryAfter(t *testing.T) {
-	for value, want := range map[string]time.Duration{
-		"": 0, "7": 7 * time.Second, "soon": 0, "-3": 0,
-		"Tue, 30 Jun 2026 06:17:30 GMT": 30 * time.Second,
-		"Tue, 30 Jun 2026 06:16:30 GMT": 0,
-	} {
-		h := http.Header{"Retry-After": {value}, "Date": {"Tue, 30 Jun 2026 06:17:00 GMT"}}
-		if got := retryAfter(h); got != want {
-			t.Errorf("Retry-After %q: %v, want %v", value, got, want)
-		}
-	}
 }
 
 func TestPrincipal(t *testing.T) {

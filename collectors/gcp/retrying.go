@@ -9,6 +9,7 @@ import (
 
 	gax "github.com/googleapis/gax-go/v2"
 
+	"github.com/tallystick/tallystick/collectors"
 	"github.com/tallystick/tallystick/evidence"
 	"github.com/tallystick/tallystick/internal/capture"
 )
@@ -82,5 +83,5 @@ func Throttled(resp *http.Response) (throttled bool, after time.Duration) {
 	if told.class() != evidence.Throttled {
 		return false, 0
 	}
-	return true, max(told.retryDelay, retryAfter(resp.Header))
+	return true, max(told.retryDelay, collectors.RetryAfter(resp.Header))
 }
