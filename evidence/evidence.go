@@ -61,6 +61,11 @@ type Observation struct {
 	ID     string `json:"id"`               // unique within kind, account and region; the ARN where there is one
 	Region string `json:"region,omitempty"` // empty for a global resource
 
+	// Project is the part of the account that the resource belongs to, where an
+	// account holds many: "projects/100000000001" of an organisation. It is named
+	// as Schedule.NotCollected names it.
+	Project string `json:"project,omitempty"`
+
 	// AsOf is the source's own time of the facts, where it states one, such
 	// as the GeneratedTime of an IAM credential report. Nil means: as of the
 	// exchanges.

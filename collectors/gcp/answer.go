@@ -44,7 +44,7 @@ const maxRepeats = 100
 func (t *task) read(ctx context.Context, operation string, do func(ctx context.Context) error) (answer, error) {
 	c := &call{operation: operation}
 	if err := do(context.WithValue(ctx, callKey{}, c)); err != nil {
-		return answer{}, &callError{operation: operation, err: err}
+		return answer{}, &callError{operation: operation, exchange: c.exchange, err: err}
 	}
 	if !c.kept {
 		return answer{}, errRunner{fmt.Errorf("the answer of %s did not come through capture", operation)}
@@ -99,6 +99,7 @@ func malformed(operation, format string, args ...any) error {
 // callError names the call that failed.
 type callError struct {
 	operation string
+	exchange  string // of its newest attempt; empty where none was answered
 	err       error
 }
 

@@ -8,5 +8,6 @@ func Catalogue(e *Estate) []collectors.Collector {
 		cloudassetIAMPolicies(e),
 		cloudassetResources(e),
 		directoryUsers(e),
+		securityServices(e),
 	}
 }

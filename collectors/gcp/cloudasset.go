@@ -54,11 +54,17 @@ func (t *task) assets(ctx context.Context, content string, types []string, each 
 
 // observeAsset hands over an asset, with the time of the snapshot.
 func (t *task) observeAsset(ctx context.Context, kind string, asset map[string]any, page answer) error {
-	location := ""
-	if resource, ok := asset["resource"].(map[string]any); ok {
-		location = text(resource, "location")
+	return t.observe(ctx, assetOf(kind, asset, page), asset)
+}
+
+// assetOf names an asset that came by a page.
+func assetOf(kind string, asset map[string]any, page answer) resource {
+	r := resource{kind: kind, id: text(asset, "name"), asOf: timeOf(page.document["readTime"]), exchanges: []string{page.exchange}}
+	r.project, _ = project(asset)
+	if of, ok := asset["resource"].(map[string]any); ok {
+		r.region = text(of, "location")
 	}
-	return t.observe(ctx, kind, text(asset, "name"), location, timeOf(page.document["readTime"]), asset, page.exchange)
+	return r
 }
 
 // assetKind is a type of asset and the kind that it is observed as.

@@ -128,8 +128,16 @@ func (a answer) members(operation, field string) ([]map[string]any, error) {
 	return out, nil
 }
 
+// resource says what an observation is of.
+type resource struct {
+	kind, id, region string
+	project          string // "projects/100000000001"; empty: it belongs to none
+	asOf             *time.Time
+	exchanges        []string // that it came by
+}
+
 // observe hands over one resource as it was received.
-func (t *task) observe(ctx context.Context, kind, id, region string, asOf *time.Time, body map[string]any, exchange string) error {
+func (t *task) observe(ctx context.Context, r resource, body map[string]any) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -137,11 +145,11 @@ func (t *task) observe(ctx context.Context, kind, id, region string, asOf *time.
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(body); err != nil {
-		return errRunner{fmt.Errorf("encode %s %s: %w", kind, id, err)}
+		return errRunner{fmt.Errorf("encode %s %s: %w", r.kind, r.id, err)}
 	}
 	if err := t.emit.Observe(evidence.Observation{
-		Kind: kind, ID: id, Region: region, AsOf: asOf,
-		Body: bytes.TrimSpace(b.Bytes()), Sources: []string{exchange},
+		Kind: r.kind, ID: r.id, Region: r.region, Project: r.project, AsOf: r.asOf,
+		Body: bytes.TrimSpace(b.Bytes()), Sources: slices.Compact(slices.Sorted(slices.Values(r.exchanges))),
 	}); err != nil {
 		return errRunner{err}
 	}

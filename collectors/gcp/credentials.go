@@ -16,12 +16,16 @@ import (
 )
 
 // The OAuth scopes that tokens are asked for. IAM decides what a token of the
-// first opens; the other is what a super administrator delegates.
+// first opens; the others are what a super administrator delegates.
 // Source: OAuth 2.0 scopes for Google APIs; Admin SDK, Directory API, Authorize requests.
 const (
 	cloudScope     = "https://www.googleapis.com/auth/cloud-platform"
 	directoryScope = "https://www.googleapis.com/auth/admin.directory.user.readonly"
 )
+
+// delegatedScopes lists the scopes that a super administrator delegates. A token
+// has one of them, so that one which was not delegated spoils only what needs it.
+func delegatedScopes() []string { return []string{directoryScope} }
 
 // tokens gives the token to call with.
 type tokens interface {
@@ -32,7 +36,7 @@ type tokens interface {
 type identity struct {
 	principal string // as Google names it, where it is known without a call
 	cloud     tokens
-	directory tokens // nil: there is no way into the directory
+	delegated map[string]tokens // by OAuth scope; empty: there is no way into the Workspace domain
 }
 
 // ambient finds the ambient identity and what is reached from it.
@@ -58,13 +62,16 @@ func ambient(s Settings, client *http.Client) (identity, error) {
 	if w := s.Workspace; w != nil {
 		// Signed by the service account itself: no key leaves Google.
 		// Source: IAM Service Account Credentials API, projects.serviceAccounts.signJwt.
-		as, err := impersonate.NewCredentials(&impersonate.CredentialsOptions{
-			TargetPrincipal: w.ServiceAccount, Subject: w.Subject, Scopes: []string{directoryScope}, Credentials: found,
-		})
-		if err != nil {
-			return identity{}, fmt.Errorf("act as %s by the domain-wide delegation of %s: %w", w.Subject, w.ServiceAccount, err)
+		id.delegated = map[string]tokens{}
+		for _, scope := range delegatedScopes() {
+			as, err := impersonate.NewCredentials(&impersonate.CredentialsOptions{
+				TargetPrincipal: w.ServiceAccount, Subject: w.Subject, Scopes: []string{scope}, Credentials: found,
+			})
+			if err != nil {
+				return identity{}, fmt.Errorf("act as %s by the domain-wide delegation of %s: %w", w.Subject, w.ServiceAccount, err)
+			}
+			id.delegated[scope] = named{as, "iamcredentials.serviceAccounts.signJwt", "iam.serviceAccounts.signJwt"}
 		}
-		id.directory = named{as, "iamcredentials.serviceAccounts.signJwt", "iam.serviceAccounts.signJwt"}
 	}
 	return id, nil
 }

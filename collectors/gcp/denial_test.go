@@ -1,6 +1,8 @@
 package gcp_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"io"
 	"maps"
 	"net/http"
@@ -22,10 +24,11 @@ import (
 const refused = `{"error": {"code": 403, "message": "The caller does not have permission", "status": "PERMISSION_DENIED",
  "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "IAM_PERMISSION_DENIED", "domain": "iam.googleapis.com"}]}}`
 
-// disabled is what Google answers for an API that is not enabled.
+// disabled is what Google answers for an API that is not enabled in the project
+// whose quota is used, which is none of the estate.
 // Source: Service Usage, "SERVICE_DISABLED".
-const disabled = `{"error": {"code": 403, "message": "Cloud Asset API has not been used in project 100000000001 before or it is disabled.", "status": "PERMISSION_DENIED",
- "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED", "domain": "googleapis.com", "metadata": {"service": "cloudasset.googleapis.com", "consumer": "projects/100000000001"}}]}}`
+const disabled = `{"error": {"code": 403, "message": "Cloud Asset API has not been used in project 100000000003 before or it is disabled.", "status": "PERMISSION_DENIED",
+ "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED", "domain": "googleapis.com", "metadata": {"service": "cloudasset.googleapis.com", "consumer": "projects/100000000003"}}]}}`
 
 func answered(req *http.Request, status int, body string, header ...string) *http.Response {
 	h := http.Header{"Content-Type": {"application/json"}}
@@ -63,7 +66,12 @@ func TestDenial(t *testing.T) {
 						}
 						return answered(req, http.StatusForbidden, refused), nil
 					})
-					lost(t, got, kinds, evidence.Gap{Operation: call.Operation, Permission: call.Needs(), Class: evidence.Denied, Code: "IAM_PERMISSION_DENIED"})
+					want := evidence.Gap{Operation: call.Operation, Permission: call.Needs(), Class: evidence.Denied, Code: "IAM_PERMISSION_DENIED", Field: call.Field}
+					if call.Field == "" {
+						lost(t, got, kinds, want)
+					} else {
+						lacks(t, got, call.Kind, want)
+					}
 					if len(got.waits) > 0 {
 						t.Error("a denial was asked for again")
 					}
@@ -82,12 +90,39 @@ func lost(t *testing.T, got *seen, kinds []string, want evidence.Gap) {
 			t.Errorf("the list of %s counts as read to its end", kind)
 		}
 		if !slices.ContainsFunc(got.gaps, func(g evidence.Gap) bool {
-			return g.Kind == kind && g.Resource == "" && g.Operation == want.Operation && g.Permission == want.Permission &&
-				g.Class == want.Class && g.Code == want.Code && g.Message != ""
+			return g.Kind == kind && g.Resource == "" && same(g, want)
 		}) {
 			t.Errorf("no gap %+v for %s among %+v", want, kind, got.gaps)
 		}
 	}
+}
+
+// lacks demands that a field of every resource is a gap, while the list of them is
+// whole.
+func lacks(t *testing.T, got *seen, kind string, want evidence.Gap) {
+	t.Helper()
+	if !got.listed[kind] {
+		t.Errorf("the list of %s does not count as read to its end", kind)
+	}
+	n := 0
+	for _, o := range got.observations {
+		if o.Kind != kind {
+			continue
+		}
+		n++
+		if slices.ContainsFunc(got.gaps, func(g evidence.Gap) bool { return want.Field == g.Field && g.Resource == o.ID && g.Kind == kind && same(g, want) }) ==
+			(json.Valid(o.Body) && bytes.Contains(o.Body, []byte(`"`+want.Field+`"`))) {
+			t.Errorf("%s has the field %s, or no gap %+v among %+v", o.ID, want.Field, want, got.gaps)
+		}
+	}
+	if n == 0 {
+		t.Errorf("no %s was observed", kind)
+	}
+}
+
+// same says whether a gap is of a call and a cause, and says something.
+func same(g, want evidence.Gap) bool {
+	return g.Operation == want.Operation && g.Permission == want.Permission && g.Class == want.Class && g.Code == want.Code && g.Message != ""
 }
 
 // blind demands of every check that reads one of the kinds that each of its
@@ -149,7 +184,12 @@ func TestLostPage(t *testing.T) {
 		}, evidence.Timeout, "DEADLINE_EXCEEDED", true},
 		{"no JSON", func(r *http.Request) (*http.Response, error) { return answered(r, 200, "<html>"), nil }, evidence.Malformed, "", false},
 		{"another form", func(r *http.Request) (*http.Response, error) {
-			return answered(r, 200, `{"assets": [{"updateTime": "2026-06-30T06:17:00Z"}], "users": [{"primaryEmail": "nobody@example.com"}]}`), nil
+			// Whatever list it is, its members do not say what they are of.
+			var lists []string
+			for _, field := range []string{"assets", "users", "securityCenterServices"} {
+				lists = append(lists, `"`+field+`": [{"updateTime": "2026-06-30T06:17:00Z"}]`)
+			}
+			return answered(r, 200, "{"+strings.Join(lists, ", ")+"}"), nil
 		}, evidence.Malformed, "", false},
 		{"partial", func(r *http.Request) (*http.Response, error) {
 			return answered(r, 200, `{"unreachable": ["locations/europe-west1"]}`), nil
@@ -157,31 +197,64 @@ func TestLostPage(t *testing.T) {
 		{"cut off", func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }, evidence.Unavailable, "", true},
 	} {
 		for _, c := range gcp.Catalogue(estate(t)) {
-			spec := c.Spec()
-			t.Run(way.name+"/"+spec.Name, func(t *testing.T) {
-				const account = "organizations/123456789012"
-				tries := 0
-				got, _ := replay(t, c, account, func(req *http.Request, _ capture.Labels) (*http.Response, error) {
-					if req.URL.Query().Get("pageToken") == "" {
-						return nil, nil
+			for _, call := range c.Spec().Calls {
+				t.Run(way.name+"/"+c.Spec().Name+"/"+call.Operation, func(t *testing.T) {
+					tries := map[string]int{}
+					got, _ := replay(t, c, "organizations/123456789012", func(req *http.Request, l capture.Labels) (*http.Response, error) {
+						if l.Operation != call.Operation || !furtherPage(req) {
+							return nil, nil
+						}
+						tries[req.URL.Path]++
+						return way.answer(req)
+					})
+					if len(tries) == 0 && call.Field != "" {
+						return // one answer tells it all
 					}
-					tries++
-					return way.answer(req)
+					want := evidence.Gap{Operation: call.Operation, Permission: call.Needs(), Class: way.class, Code: way.code, Field: call.Field}
+					switch {
+					case len(tries) == 0:
+						t.Fatal("the recording has no second page")
+					case call.Field != "":
+						if !slices.ContainsFunc(got.gaps, func(g evidence.Gap) bool { return g.Field == call.Field && g.Resource != "" && same(g, want) }) {
+							t.Errorf("no gap %+v among %+v", want, got.gaps)
+						}
+					default:
+						kinds := c.Spec().Kinds
+						if call.Kind != "" {
+							kinds = []string{call.Kind}
+						}
+						lost(t, got, kinds, want)
+					}
+					if len(got.observations) == 0 && !slices.ContainsFunc(c.Spec().Calls, func(c collectors.Call) bool { return c.Field != "" }) {
+						t.Error("what the first page held is lost too")
+					}
+					again := 0
+					for _, n := range tries {
+						again += n - 1
+					}
+					if way.again != (again > 0) || len(got.waits) != again {
+						t.Errorf("asked %v times with the pauses %v", tries, got.waits)
+					}
 				})
-				if tries == 0 {
-					t.Fatal("the recording has no second page")
-				}
-				call := spec.Calls[0]
-				lost(t, got, spec.Kinds, evidence.Gap{Operation: call.Operation, Permission: call.Needs(), Class: way.class, Code: way.code})
-				if len(got.observations) == 0 {
-					t.Error("what the first page held is lost too")
-				}
-				if way.again != (tries > 1) || way.again != (len(got.waits) == tries-1 && tries > 1) {
-					t.Errorf("asked %d times with the pauses %v", tries, got.waits)
-				}
-			})
+			}
 		}
 	}
+}
+
+// furtherPage says whether a request is for a page that is not the first.
+func furtherPage(req *http.Request) bool {
+	if req.URL.Query().Get("pageToken") != "" {
+		return true
+	}
+	if req.GetBody == nil {
+		return false
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return false
+	}
+	sent, err := io.ReadAll(body)
+	return err == nil && bytes.Contains(sent, []byte(`"pageToken"`))
 }
 
 // TestRepeatedToken proves that a provider which hands out the same page for ever

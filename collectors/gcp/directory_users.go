@@ -41,7 +41,7 @@ func readUsers(ctx context.Context, t *task) error {
 		})
 		return nil
 	}
-	service, err := admin.NewService(ctx, t.estate.client("directory", t, t.estate.identity.directory)...)
+	service, err := admin.NewService(ctx, t.estate.client("directory", t, t.estate.identity.delegated[directoryScope])...)
 	if err != nil {
 		return errRunner{err}
 	}
@@ -61,7 +61,7 @@ func readUsers(ctx context.Context, t *task) error {
 			if text(user, "id") == "" {
 				return malformed(listUsers, "users[%d] has no id", i)
 			}
-			if err := t.observe(ctx, userKind, text(user, "id"), "", nil, user, page.exchange); err != nil {
+			if err := t.observe(ctx, resource{kind: userKind, id: text(user, "id"), exchanges: []string{page.exchange}}, user); err != nil {
 				return err
 			}
 		}

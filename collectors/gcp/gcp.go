@@ -38,6 +38,10 @@ type Settings struct {
 	// "folders/200000000001", or the id of a project.
 	Accounts []string
 
+	// NotCollected are the projects that the operator left out, as the inventory
+	// names them: "projects/100000000003". No API is asked about them alone.
+	NotCollected []string
+
 	ServiceAccount string            // to be impersonated; empty: the ambient identity
 	QuotaProject   string            // whose quota and enabled APIs count; empty: the credentials' own
 	Workspace      *Workspace        // nil: the directory can not be read, and that is a gap
@@ -122,17 +126,22 @@ func parent(account string) string {
 // client gives the options of a REST client: over the captured transport, with
 // the token of an identity, at the endpoint that the operator chose.
 func (e *Estate) client(service string, t *task, as tokens) []option.ClientOption {
-	options := []option.ClientOption{option.WithHTTPClient(&http.Client{
+	options := []option.ClientOption{option.WithHTTPClient(e.http(t, as))}
+	if endpoint, set := e.settings.Endpoints[service]; set {
+		options = append(options, option.WithEndpoint(strings.TrimSuffix(endpoint, "/")+"/"))
+	}
+	return options
+}
+
+// http gives a client over the captured transport that makes refused calls again.
+func (e *Estate) http(t *task, as tokens) *http.Client {
+	return &http.Client{
 		Transport: &retrying{
 			base: &authorized{base: t.in.Captured, as: as, quota: e.settings.QuotaProject},
 			wait: t.in.Wait,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	})}
-	if endpoint, set := e.settings.Endpoints[service]; set {
-		options = append(options, option.WithEndpoint(strings.TrimSuffix(endpoint, "/")+"/"))
 	}
-	return options
 }
 
 // Specs gives what every collector declares. It needs no credentials.

@@ -27,13 +27,22 @@ type retrying struct {
 	wait func(context.Context, time.Duration) error
 }
 
-// RoundTrip implements http.RoundTripper. It is for requests without a body:
-// every call here only reads.
+// RoundTrip implements http.RoundTripper. A request may have a body only if it
+// can be had again: every call here only reads, those that are sent by POST too.
 func (r *retrying) RoundTrip(req *http.Request) (*http.Response, error) {
+	once := req.Body != nil && req.Body != http.NoBody && req.GetBody == nil
 	pause := gax.Backoff{Initial: time.Second, Max: 32 * time.Second, Multiplier: 2}
 	for attempt := 1; ; attempt++ {
-		resp, err := r.base.RoundTrip(req.WithContext(withAttempt(req.Context(), attempt)))
-		if attempt == maxAttempts || req.Body != nil || !passes(req.Context(), resp, err) {
+		try := req.WithContext(withAttempt(req.Context(), attempt))
+		if attempt > 1 && req.GetBody != nil {
+			body, err := req.GetBody()
+			if err != nil {
+				return nil, err
+			}
+			try.Body = body
+		}
+		resp, err := r.base.RoundTrip(try)
+		if attempt == maxAttempts || once || !passes(req.Context(), resp, err) {
 			return resp, err
 		}
 		after := pause.Pause()
