@@ -3,10 +3,11 @@
 // project that stands alone, as the HAR files that capture writes and replays.
 //
 // The same files are the fixtures of the collectors' tests and the estate of
-// the demo. No emulator of a third party covers these facts. Each entry's comment
-// names the page of the call; what an asset holds under resource.data was written
-// from what the service's own API returns, in part from memory, and from no real
-// organisation. They are not evidence of anything.
+// the demo. No emulator of a third party covers these facts. They were written by
+// hand, from no real organisation: each entry's comment names the page of the call,
+// the catalogue of asset types that of what an asset holds, and a test holds every
+// member, type and enumeration against Google's discovery documents. Which of them
+// occur together, no test can say. They are not evidence of anything.
 //
 // FOLDER/NAME.har holds the calls of the collector NAME in a scope, whose name is
 // the folder's with "/" for the first "-" after organizations.

@@ -1,0 +1,254 @@
+package gcp_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/tallystick/tallystick/collectors"
+	"github.com/tallystick/tallystick/collectors/gcp"
+)
+
+// The size of the organisation that large answers for.
+const (
+	largeProjects = 300
+	largeAssets   = 50_000
+	largeAccount  = "organizations/900000000001"
+	largeFolders  = 10
+)
+
+// Projects of the large organisation to which something happens.
+const (
+	movedProject   = 7  // it is moved from one folder to another while its assets are listed
+	refusedProject = 11 // its own APIs refuse the caller, while the inventory has it
+	offProject     = 13 // its own APIs are off
+	otherOff       = 17 // an API is off in the project whose quota is used, as it happens for this one
+	deletedProject = 19 // it is being deleted
+)
+
+// large answers as Google's APIs do for a large organisation, one page after the
+// other. What it holds follows from the numbers of its projects and assets.
+type large struct {
+	assets int
+	moving bool
+	// refused says how often a request is refused for rate before it is answered,
+	// by path and page token.
+	refused map[string]int
+
+	mu    sync.Mutex
+	calls int // guarded by mu
+}
+
+// serve starts a server for an organisation.
+func serve(t testing.TB, l *large) string {
+	t.Helper()
+	server := httptest.NewServer(l)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// number gives the number of the p-th project.
+func number(p int) string { return strconv.Itoa(100000 + p) }
+
+// route is one path of the server: the first group of its pattern is a project.
+type route struct {
+	pattern *regexp.Regexp
+	answer  func(l *large, p int, q url.Values) (status int, body string)
+}
+
+func routes() []route {
+	return []route{
+		{regexp.MustCompile(`^/v1/` + largeAccount + `/assets$`), (*large).listAssets},
+		{regexp.MustCompile(`^/v1/projects/(\d+)/locations/global/securityCenterServices$`), (*large).securityServices},
+	}
+}
+
+func (l *large) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calls++
+	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
+	q := r.URL.Query()
+	if key := r.URL.Path + "#" + q.Get("pageToken"); l.refused[key] > 0 {
+		l.refused[key]--
+		w.Header().Set("Retry-After", "17")
+		w.WriteHeader(http.StatusTooManyRequests)
+		_, _ = w.Write([]byte(`{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "Quota exceeded for quota metric 'Reads'"}}`))
+		return
+	}
+	status, body := http.StatusNotFound, `{"error": {"code": 404, "status": "NOT_FOUND", "message": "no such path"}}`
+	for _, route := range routes() {
+		if m := route.pattern.FindStringSubmatch(r.URL.Path); m != nil {
+			p := 0
+			if len(m) > 1 {
+				n, err := strconv.Atoi(m[1])
+				if err != nil {
+					break
+				}
+				p = n - 100000
+			}
+			status, body = route.answer(l, p, q)
+		}
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(body))
+}
+
+// off is the refusal of an API that is off in a project.
+func off(project string) (int, string) {
+	return http.StatusForbidden, `{"error": {"code": 403, "message": "The API has not been used in project ` + project + ` before or it is disabled.", "status": "PERMISSION_DENIED",
+ "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED", "domain": "googleapis.com", "metadata": {"consumer": "projects/` + project + `"}}]}}`
+}
+
+// own gives what a project's own API answers, unless something is wrong there.
+func own(p int, body string) (int, string) {
+	switch p {
+	case refusedProject:
+		return http.StatusForbidden, refused
+	case offProject:
+		return off(number(p))
+	case otherOff:
+		return off("999999")
+	}
+	return http.StatusOK, body
+}
+
+const (
+	projectType = "cloudresourcemanager.googleapis.com/Project"
+	bucketType  = "storage.googleapis.com/Bucket"
+)
+
+// typeOf gives the type of the i-th asset of the listing: first come the
+// projects, then buckets.
+func typeOf(i int) string {
+	if i < largeProjects {
+		return projectType
+	}
+	return bucketType
+}
+
+// home gives the project of the i-th asset.
+func home(i int) int { return i % largeProjects }
+
+func projectName(p int) string {
+	return "//cloudresourcemanager.googleapis.com/projects/" + number(p)
+}
+func bucketName(i int) string  { return fmt.Sprintf("//storage.googleapis.com/example-bucket-%05d", i) }
+func bucketUniform(i int) bool { return i%7 != 0 }
+func bucketPublic(i int) bool  { return i%101 == 0 }
+
+// ancestors gives those of the i-th asset. The project that is moved has others
+// in the second half of the listing.
+func (l *large) ancestors(i int) string {
+	folder := 1 + home(i)%largeFolders
+	if l.moving && home(i) == movedProject && i >= l.assets/2 {
+		folder = 99
+	}
+	return fmt.Sprintf(`["projects/%s", "folders/%d", "%s"]`, number(home(i)), folder, largeAccount)
+}
+
+// asset gives the i-th asset.
+func (l *large) asset(i int) string {
+	switch p := home(i); typeOf(i) {
+	case projectType:
+		state := "ACTIVE"
+		if p == deletedProject {
+			state = "DELETE_REQUESTED"
+		}
+		return fmt.Sprintf(`{"name": %q, "assetType": %q, "ancestors": %s, "updateTime": "2026-06-01T00:00:00Z", "resource": {"version": "v3", "data": {"name": "projects/%s", "projectId": "example-%d", "state": %q}}}`,
+			projectName(p), projectType, l.ancestors(i), number(p), p, state)
+	default:
+		return fmt.Sprintf(`{"name": %q, "assetType": %q, "ancestors": %s, "updateTime": "2026-06-01T00:00:00Z", "resource": {"version": "v1", "parent": "//cloudresourcemanager.googleapis.com/projects/%s", "location": "europe-west1", "data": {"name": "example-bucket-%05d", "location": "EUROPE-WEST1", "iamConfiguration": {"publicAccessPrevention": "inherited", "uniformBucketLevelAccess": {"enabled": %t}}, "versioning": {"enabled": true}, "softDeletePolicy": {"retentionDurationSeconds": "604800"}}}}`,
+			bucketName(i), bucketType, l.ancestors(i), number(p), i, bucketUniform(i))
+	}
+}
+
+// policy gives the IAM policy of the i-th asset; empty when it has none.
+func (l *large) policy(i int) string {
+	if typeOf(i) != bucketType || !bucketPublic(i) {
+		return ""
+	}
+	return fmt.Sprintf(`{"name": %q, "assetType": %q, "ancestors": %s, "updateTime": "2026-06-01T00:00:00Z", "iamPolicy": {"bindings": [{"role": "roles/storage.objectViewer", "members": ["allUsers"]}]}}`,
+		bucketName(i), bucketType, l.ancestors(i))
+}
+
+// listAssets answers for one page of a listing.
+func (l *large) listAssets(_ int, q url.Values) (int, string) {
+	size, err := strconv.Atoi(q.Get("pageSize"))
+	if err != nil || size < 1 || size > 1000 {
+		return http.StatusBadRequest, `{"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": "page size"}}`
+	}
+	from, _ := strconv.Atoi(q.Get("pageToken"))
+	types := q["assetTypes"]
+	var page []string
+	next := ""
+	for i := from; i < l.assets; i++ {
+		asset := ""
+		switch {
+		case len(types) > 0 && !slices.Contains(types, typeOf(i)):
+		case q.Get("contentType") == "RESOURCE":
+			asset = l.asset(i)
+		case q.Get("contentType") == "IAM_POLICY":
+			asset = l.policy(i)
+		}
+		if asset == "" {
+			continue
+		}
+		if len(page) == size {
+			next = strconv.Itoa(i)
+			break
+		}
+		page = append(page, asset)
+	}
+	return http.StatusOK, fmt.Sprintf(`{"readTime": "2026-06-30T06:17:00Z", "assets": [%s], "nextPageToken": %q}`, strings.Join(page, ","), next)
+}
+
+// securityOn says whether threats are looked for in a project.
+func securityOn(p int) bool { return p%5 != 0 }
+
+func (l *large) securityServices(p int, _ url.Values) (int, string) {
+	state := "DISABLED"
+	if securityOn(p) {
+		state = "ENABLED"
+	}
+	service := func(name, state string) string {
+		return fmt.Sprintf(`{"name": "projects/%s/locations/global/securityCenterServices/%s", "intendedEnablementState": "INHERITED", "effectiveEnablementState": %q}`, number(p), name, state)
+	}
+	return own(p, `{"securityCenterServices": [`+service("security-health-analytics", "ENABLED")+`, `+service("event-threat-detection", state)+`]}`)
+}
+
+// largeEstate gives the large organisation over a server.
+func largeEstate(t testing.TB, address string) *gcp.Estate {
+	t.Helper()
+	endpoints := map[string]string{}
+	for _, spec := range gcp.Specs() {
+		for _, call := range spec.Calls {
+			service, _ := collectors.Split(call.Operation)
+			endpoints[service] = address
+		}
+	}
+	e, err := gcp.New(t.Context(), gcp.Settings{Accounts: []string{largeAccount}, Endpoints: endpoints, Recorded: &gcp.Recorded{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// collectorOf gives one collector of an estate.
+func collectorOf(t testing.TB, e *gcp.Estate, name string) collectors.Collector {
+	t.Helper()
+	for _, c := range gcp.Catalogue(e) {
+		if c.Spec().Name == name {
+			return c
+		}
+	}
+	t.Fatalf("there is no collector %s", name)
+	return nil
+}
