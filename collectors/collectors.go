@@ -77,8 +77,11 @@ type Spec struct {
 	Reach    Reach
 	Calls    []Call
 
-	// Sensitive names fields of answers, wherever they occur, whose values
-	// must never reach a payload: "MasterUserPassword".
+	// Sensitive names fields of answers whose values must never reach a
+	// payload: wherever they occur, "MasterUserPassword", or within others, as a
+	// path, "metadata.items.value". Arrays are no part of a path. It holds in
+	// JSON alone: in XML and in forms, whose lists have names and numbers of
+	// their own between, its last name holds wherever it occurs.
 	Sensitive []string
 }
 

@@ -13,8 +13,7 @@ import (
 // listing for all of its projects. What a service's own API would show is in
 // resource.data, as the inventory has it.
 //
-// Limits: the values of all pairs of key and value are redacted, those of Cloud
-// SQL's database flags among them; the keys stay.
+// Limits: the values of the metadata of instances are redacted; their keys stay.
 // Source: Cloud Asset Inventory, asset types; Cloud Asset API reference, assets.list.
 func cloudassetResources(e *Estate) *collector {
 	return &collector{estate: e, read: readResources, spec: collectors.Spec{
@@ -24,10 +23,18 @@ func cloudassetResources(e *Estate) *collector {
 		Reach:   collectors.Global,
 		Calls:   assetCall("cloudasset.assets.listResource"),
 		Sensitive: []string{
-			// Metadata of instances holds scripts, keys and configuration as pairs of
-			// key and value, and nothing tells which of them is a secret.
-			"value",
-			"privateKeyData", "privateKey", "clientKey", "rawKey", "rsaEncryptedKey", "password", "rootPassword",
+			// Metadata of instances and of projects ("items") holds scripts, keys and configuration
+			// as pairs of key and value, and nothing tells which of them is a secret.
+			"items.value",
+			// Keys and passwords. A service sends few of them back, and none is evidence.
+			"privateKeyData", "privateKey", "pemPrivateKey", "clientKey", "rawKey", "rsaEncryptedKey", "password", "rootPassword",
+			// What a URL map tells callers by, adds for its backends and tests itself
+			// with: a shared secret often is a header or a parameter.
+			"headerMatches.exactMatch", "headerMatches.prefixMatch", "headerMatches.suffixMatch", "headerMatches.regexMatch",
+			"queryParameterMatches.exactMatch", "queryParameterMatches.regexMatch",
+			"requestHeadersToAdd.headerValue", "tests.headers.value",
+			// The address of a webhook, of a notification channel, lets in who knows it.
+			"labels.url",
 		},
 	}}
 }

@@ -38,8 +38,10 @@ func (discard) Abort()                                  {}
 func BenchmarkExchange(b *testing.B) {
 	const item = `<item><volumeId>vol-0123456789abcdef0</volumeId><size>100</size><encrypted>true</encrypted><state>in-use</state></item>`
 	const object = `{"volumeId":"vol-0123456789abcdef0","size":100,"encrypted":true,"state":"in-use"},`
+	const flag = `{"databaseFlags":[{"name":"log_connections","value":"on"},{"name":"log_disconnections","value":"off"}]},`
 	xml := func(n int) []byte { return []byte("<R><set>" + strings.Repeat(item, n) + "</set></R>") }
 	json := func(n int) []byte { return []byte(`{"set":[` + strings.Repeat(object, n) + `{}]}`) }
+	flags := func(n int) []byte { return []byte(`{"set":[` + strings.Repeat(flag, n) + `{}]}`) }
 	for _, bb := range []struct {
 		name      string
 		body      []byte
@@ -52,6 +54,7 @@ func BenchmarkExchange(b *testing.B) {
 		{"xml/1MB/declared", xml(8500), []string{"MasterUserPassword"}},
 		{"json/1MB", json(12500), nil},
 		{"json/1MB/declared", json(12500), []string{"MasterUserPassword"}},
+		{"json/1MB/elsewhere", flags(9500), []string{"metadata.items.value"}}, // its last name, without the others
 	} {
 		for _, recorded := range []bool{false, true} {
 			name := map[bool]string{false: "bare", true: "recorded"}[recorded]

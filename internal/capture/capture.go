@@ -58,8 +58,13 @@ type Options struct {
 	Create func() (Sink, error)
 	// Describe labels a request. It must not read the request's body.
 	Describe func(*http.Request) Labels
-	// Sensitive names fields of requests and answers, wherever they occur and
-	// in any letter case, whose values must not be kept.
+	// Sensitive names fields of requests and answers, in any letter case, whose
+	// values must not be kept. A name holds wherever it occurs. A path of names,
+	// "metadata.items.value", holds in JSON for a member whose enclosing members
+	// end in these, with no other between; arrays do not count. In XML, in forms
+	// and in queries it holds for its last name wherever that occurs: these write
+	// lists in ways of their own, so that a path would miss some, and to take out
+	// too much is safe. A name that has a dot in it can not be told.
 	Sensitive []string
 	// Key salts the hashes that redactions leave behind. With a lasting key
 	// the same value has the same hash in every task; without one, a random

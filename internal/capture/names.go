@@ -1,5 +1,10 @@
 package capture
 
+import (
+	"slices"
+	"strings"
+)
+
 // secretNames are the fields that hold credentials in answers and requests of
 // AWS STS, SSO and Cognito and of Google's token endpoints (RFC 6749, RFC 7523,
 // RFC 8693) and IAM keys, in lower case. Paging tokens are not among them: the
@@ -27,41 +32,77 @@ const (
 
 // names classifies field names in any letter case of ASCII.
 type names struct {
-	of map[string]class
+	of map[string]field
 	// firsts has, for each length, the first letters of the names of that
 	// length, so that most names are told apart without looking them up.
 	firsts [maxName + 1]uint32
 }
 
+// field is what is known of one name.
+type field struct {
+	class class // wherever it occurs
+	// under holds, for each declared path that ends in the name, the names
+	// before it, outermost first: within these the field is sensitive.
+	under [][]string
+}
+
 const maxName = 64
 
+// newNames takes names and paths of names joined by dots. Names in a path that
+// are empty do not count.
 func newNames(declared []string) *names {
-	n := &names{of: map[string]class{}}
+	n := &names{of: map[string]field{}}
 	for _, list := range []struct {
 		class class
-		names []string
+		paths []string
 	}{{companion, companionNames}, {credential, secretNames}, {sensitive, declared}} {
-		for _, name := range list.names {
-			if name == "" {
-				continue
-			}
-			n.of[string(lower([]byte(name)))] = list.class
-			n.firsts[min(len(name), maxName)] |= letter(name[0])
+		for _, path := range list.paths {
+			n.add(path, list.class)
 		}
 	}
 	return n
 }
 
+func (n *names) add(path string, c class) {
+	steps := strings.FieldsFunc(path, func(r rune) bool { return r == '.' })
+	if len(steps) == 0 {
+		return
+	}
+	for i, step := range steps {
+		steps[i] = string(lower([]byte(step)))
+	}
+	name, under := steps[len(steps)-1], steps[:len(steps)-1]
+	f := n.of[name]
+	if len(under) == 0 {
+		f.class = c
+	} else {
+		f.under = append(f.under, under)
+	}
+	n.of[name] = f
+	n.firsts[min(len(name), maxName)] |= letter(name[0])
+}
+
 // letter gives one bit, the same for both cases of a letter.
 func letter(c byte) uint32 { return 1 << (c & 31) }
 
-// class says what a field of that name holds.
+// class says what a field of that name may hold, wherever it is: the last name
+// of a path stands for the whole path.
 func (n *names) class(name []byte) class {
+	return n.classUnder(name, func([]string) bool { return true })
+}
+
+// classUnder says what a field of that name holds. within says whether the
+// innermost of the names that enclose it are these.
+func (n *names) classUnder(name []byte, within func([]string) bool) class {
 	if len(name) == 0 || n.firsts[min(len(name), maxName)]&letter(name[0]) == 0 {
 		return plain
 	}
 	var short [maxName]byte
-	return n.of[string(lower(append(short[:0], name...)))]
+	f := n.of[string(lower(append(short[:0], name...)))]
+	if f.class != credential && slices.ContainsFunc(f.under, within) {
+		return sensitive
+	}
+	return f.class
 }
 
 // lower changes ASCII letters to lower case, in place.

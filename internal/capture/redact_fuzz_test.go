@@ -11,10 +11,20 @@ import (
 	"testing"
 )
 
-// FuzzRedactJSON plants a secret under a sensitive name in any JSON there is
-// and around it, and compares with what encoding/json sees.
+// hiding are a name and a path of which the fuzz tests say what they hide.
+var hiding = []string{"Hidden", "Outer.Items.Deep"}
+
+// hidden matches the place of a member that these hide, or of one that is named
+// like the index of an array.
+var hidden = regexp.MustCompile(`(?i)/Hidden(/|$)|/Outer(/\d+)*/Items(/\d+)*/Deep(/|$)`)
+
+// FuzzRedactJSON plants a secret under a sensitive name and a sensitive path in
+// any JSON there is and around it, and compares with what encoding/json sees.
 func FuzzRedactJSON(f *testing.F) {
-	for _, s := range []string{`{"a":%}`, `[1,{"Hidden":%}]`, `{"Hidden":{"x":[%,null,true]}}`, `{"\u0048idden":%,"b":"\\"}`, `{"Hidden":`, "\xef\xbb\xbf[%]", `{"Token":{"SecretAccessKey":%}}`} {
+	for _, s := range []string{
+		`{"a":%}`, `[1,{"Hidden":%}]`, `{"Hidden":{"x":[%,null,true]}}`, `{"\u0048idden":%,"b":"\\"}`, `{"Hidden":`, "\xef\xbb\xbf[%]", `{"Token":{"SecretAccessKey":%}}`,
+		`{"Deep":%,"outer":[[{"\u0069tems":[{"DEEP":{"x":%}},{"Deep":%,"Deep":[%]}]}]]}`, `{"Outer":{"x":{"Items":{"Deep":%}},"Items":{"x":{"Deep":%}}}}`,
+	} {
 		f.Add(s)
 	}
 	const secret = "pl4nted"
@@ -22,12 +32,12 @@ func FuzzRedactJSON(f *testing.F) {
 		if strings.Contains(s, secret) {
 			t.Skip()
 		}
-		body := []byte(`{"Hidden":"` + secret + `","rest":` + strings.ReplaceAll(s, "%", `"x"`) + `}`)
-		kept, redactions := newRedactor(testKey, []string{"Hidden"}).body("", body)
+		body := []byte(`{"Hidden":"` + secret + `","Outer":[[{"Items":{"Deep":"` + secret + `"}}]],"rest":` + strings.ReplaceAll(s, "%", `"x"`) + `}`)
+		kept, redactions := newRedactor(testKey, hiding).body("", body)
 		if bytes.Contains(kept, []byte(secret)) {
 			t.Fatalf("kept the secret: %q", kept)
 		}
-		splices, err := scanJSON(body, newNames([]string{"Hidden"}))
+		splices, err := scanJSON(body, newNames(hiding))
 		if (err == nil) != json.Valid(body) && !tooDeep(body) {
 			t.Fatalf("scan says %v, encoding/json says valid=%v: %q", err, json.Valid(body), body)
 		}
@@ -37,10 +47,15 @@ func FuzzRedactJSON(f *testing.F) {
 		if !json.Valid(kept) {
 			t.Fatalf("redaction broke the document: %q", kept)
 		}
+		for _, sp := range splices {
+			if sp.rule == RuleSensitive && !hidden.MatchString(sp.place) {
+				t.Fatalf("%s is not kept in %q", sp.place, kept)
+			}
+		}
 		checkSplices(t, body, kept, splices, len(redactions))
 		var before, after any
 		if json.Unmarshal(body, &before) == nil && json.Unmarshal(kept, &after) == nil {
-			if path := leaked(before, after, false); path != "" {
+			if path := leaked(before, after, nil); path != "" {
 				t.Fatalf("%s is kept in %q", path, kept)
 			}
 		}
@@ -51,8 +66,9 @@ func tooDeep(b []byte) bool {
 	return bytes.Count(b, []byte("["))+bytes.Count(b, []byte("{")) > maxDepth
 }
 
-// leaked finds a leaf below Hidden that is the same before and after.
-func leaked(before, after any, hidden bool) string {
+// leaked finds a leaf below a hidden member that is the same before and after.
+// The names are those of the members that enclose it.
+func leaked(before, after any, names []string) string {
 	switch b := before.(type) {
 	case map[string]any:
 		a, ok := after.(map[string]any)
@@ -60,7 +76,7 @@ func leaked(before, after any, hidden bool) string {
 			return ""
 		}
 		for k, v := range b {
-			if p := leaked(v, a[k], hidden || strings.EqualFold(k, "Hidden") && isASCII(k)); p != "" {
+			if p := leaked(v, a[k], append(slices.Clip(names), k)); p != "" {
 				return "/" + k + p
 			}
 		}
@@ -70,18 +86,33 @@ func leaked(before, after any, hidden bool) string {
 			return ""
 		}
 		for i := range b {
-			if p := leaked(b[i], a[i], hidden); p != "" {
+			if p := leaked(b[i], a[i], names); p != "" {
 				return "/[]" + p
 			}
 		}
 	case nil:
 	default:
-		if hidden && before == after {
+		if before == after && isHidden(names) {
 			return "/"
 		}
 	}
 	return ""
 }
+
+// isHidden says whether the names have a sensitive path in them.
+func isHidden(names []string) bool {
+	for i := range names {
+		for _, path := range hiding {
+			steps := strings.Split(path, ".")
+			if len(names)-i >= len(steps) && slices.EqualFunc(steps, names[i:i+len(steps)], sameName) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func sameName(a, b string) bool { return isASCII(b) && strings.EqualFold(a, b) }
 
 func isASCII(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r > 127 })
@@ -132,7 +163,7 @@ func latin1(b []byte) string {
 // FuzzRedactXML does the same for XML, and compares with what encoding/xml
 // sees.
 func FuzzRedactXML(f *testing.F) {
-	for _, s := range []string{"", "<a/>", "<Hidden>x<b c='d'>e</b></Hidden>", "<![CDATA[x]]>", "<!-- c -->", "<?p i?>", "<x:Hidden y = \"1\">&amp;</x:Hidden>", "</R>", "<Token><SecretAccessKey>k</SecretAccessKey></Token>"} {
+	for _, s := range []string{"", "<a/>", "<Hidden>x<b c='d'>e</b></Hidden>", "<![CDATA[x]]>", "<!-- c -->", "<?p i?>", "<x:Hidden y = \"1\">&amp;</x:Hidden>", "</R>", "<Token><SecretAccessKey>k</SecretAccessKey></Token>", "<Items><member><Deep>k</Deep></member></Items>"} {
 		f.Add(s)
 	}
 	const secret = "pl4nted"
@@ -140,9 +171,9 @@ func FuzzRedactXML(f *testing.F) {
 		if strings.Contains(s, secret) {
 			t.Skip()
 		}
-		body := []byte("<R>" + s + "<Hidden>" + secret + "</Hidden></R>")
-		kept, redactions := newRedactor(testKey, []string{"Hidden"}).body("", body)
-		splices, err := scanXML(body, newNames([]string{"Hidden"}))
+		body := []byte("<R>" + s + "<Hidden>" + secret + "</Hidden><Deep>" + secret + "</Deep></R>")
+		kept, redactions := newRedactor(testKey, hiding).body("", body)
+		splices, err := scanXML(body, newNames(hiding))
 		if err != nil {
 			if bytes.Contains(kept, []byte(secret)) {
 				t.Fatalf("kept the secret: %q", kept)
@@ -158,7 +189,8 @@ func FuzzRedactXML(f *testing.F) {
 	})
 }
 
-// hiddenText gives the text of each Hidden element as encoding/xml reads it.
+// hiddenText gives the text of each element with a hidden name, or the last name
+// of a hidden path, as encoding/xml reads it.
 func hiddenText(b []byte) []string {
 	d := xml.NewDecoder(bytes.NewReader(b))
 	var texts []string
@@ -173,7 +205,7 @@ func hiddenText(b []byte) []string {
 		}
 		switch t := t.(type) {
 		case xml.StartElement:
-			if depth > 0 || strings.EqualFold(t.Name.Local, "Hidden") && isASCII(t.Name.Local) {
+			if depth > 0 || sameName("Hidden", t.Name.Local) || sameName("Deep", t.Name.Local) {
 				depth++
 			}
 		case xml.EndElement:
@@ -192,11 +224,11 @@ func FuzzRedactForm(f *testing.F) {
 	f.Add("a=b&Hidden=%", "c=d")
 	f.Fuzz(func(t *testing.T, before, after string) {
 		const secret = "pl4nted"
-		body := before + "&Hidden=" + secret + "&" + after
-		if strings.Count(body, secret) > 1 {
+		body := before + "&Hidden=" + secret + "&Items.1.Deep=" + secret + "&" + after
+		if strings.Count(body, secret) > 2 {
 			t.Skip()
 		}
-		kept, _ := newRedactor(testKey, []string{"Hidden"}).body("", []byte(body))
+		kept, _ := newRedactor(testKey, hiding).body("", []byte(body))
 		if bytes.Contains(kept, []byte(secret)) && formatOf([]byte(body)) != formatXML {
 			t.Fatalf("kept the secret: %q", kept)
 		}

@@ -133,7 +133,7 @@ func (s *jsonScanner) object(c class) bool {
 		s.space()
 		member := c
 		if c == plain {
-			member = s.class(name)
+			member = s.class()
 		}
 		if member == companion {
 			// Only a string can be one. Whether it is shows when the object's
@@ -260,12 +260,34 @@ func endsLiteral(c byte) bool {
 	return false
 }
 
-// class classifies a member's name, given with its quotes.
-func (s *jsonScanner) class(quoted []byte) class {
-	if bytes.IndexByte(quoted, '\\') < 0 {
-		return s.names.class(quoted[1 : len(quoted)-1])
+// class classifies the member at the end of the path.
+func (s *jsonScanner) class() class {
+	return s.names.classUnder(plainName(s.path[len(s.path)-1].name), s.within)
+}
+
+// within says whether the innermost members that enclose the one at the end of
+// the path have these names. Arrays between them do not count.
+func (s *jsonScanner) within(enclosing []string) bool {
+	for i := len(s.path) - 2; i >= 0 && len(enclosing) > 0; i-- {
+		if s.path[i].name == nil {
+			continue // an index
+		}
+		last := len(enclosing) - 1
+		var short [maxName]byte
+		if string(lower(append(short[:0], plainName(s.path[i].name)...))) != enclosing[last] {
+			return false
+		}
+		enclosing = enclosing[:last]
 	}
-	return s.names.class([]byte(unquote(quoted)))
+	return len(enclosing) == 0
+}
+
+// plainName gives a member's name without its quotes and escapes.
+func plainName(quoted []byte) []byte {
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return quoted[1 : len(quoted)-1]
+	}
+	return []byte(unquote(quoted))
 }
 
 // place gives where the scanner is, as a JSON pointer (RFC 6901).

@@ -32,7 +32,7 @@ type ReplayOptions struct {
 	// Now is the clock of the replay. With it, Date headers are its time, and
 	// the timestamps under _moving move along. Without it nothing moves.
 	Now func() time.Time
-	// Sensitive are the names that the recording was redacted by.
+	// Sensitive are the names and paths that the recording was redacted by.
 	Sensitive []string
 }
 
