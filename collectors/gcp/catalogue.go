@@ -9,5 +9,6 @@ func Catalogue(e *Estate) []collectors.Collector {
 		cloudassetResources(e),
 		directoryUsers(e),
 		securityServices(e),
+		sqlBackupRuns(e),
 	}
 }

@@ -23,13 +23,19 @@ func cloudassetResources(e *Estate) *collector {
 		Kinds:   kindsOf(resourceTypes()),
 		Reach:   collectors.Global,
 		Calls:   assetCall("cloudasset.assets.listResource"),
-		Sensitive: []string{
-			// Metadata of instances holds scripts, keys and configuration as pairs of
-			// key and value, and nothing tells which of them is a secret.
-			"value",
-			"privateKeyData", "privateKey", "clientKey", "rawKey", "rsaEncryptedKey", "password", "rootPassword",
-		},
+
+		Sensitive: assetSecrets(),
 	}}
+}
+
+// assetSecrets names what of a resource must not be kept.
+func assetSecrets() []string {
+	return []string{
+		// Metadata of instances holds scripts, keys and configuration as pairs of
+		// key and value, and nothing tells which of them is a secret.
+		"value",
+		"privateKeyData", "privateKey", "clientKey", "rawKey", "rsaEncryptedKey", "password", "rootPassword",
+	}
 }
 
 // projectKind is the kind of a project.
