@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -218,7 +219,7 @@ func TestLostPage(t *testing.T) {
 		{"another form", func(r *http.Request) (*http.Response, error) {
 			// Whatever list it is, its members do not say what they are of.
 			var lists []string
-			for _, field := range []string{"assets", "users", "securityCenterServices", "items"} {
+			for _, field := range []string{"assets", "users", "securityCenterServices", "items", "entries"} {
 				lists = append(lists, `"`+field+`": [{"updateTime": "2026-06-30T06:17:00Z"}]`)
 			}
 			return answered(r, 200, "{"+strings.Join(lists, ", ")+"}"), nil
@@ -302,6 +303,30 @@ func TestRepeatedToken(t *testing.T) {
 		})
 		call := c.Spec().Calls[0]
 		lost(t, got, c.Spec().Kinds, evidence.Gap{Operation: call.Operation, Permission: call.Needs(), Class: evidence.Malformed})
+	}
+}
+
+// TestEndlessSearch proves that a search of a log which never ends is a gap, and not
+// the answer that there is no entry.
+func TestEndlessSearch(t *testing.T) {
+	for _, c := range gcp.Catalogue(estate(t)) {
+		if c.Spec().Name != "gcp.logging_entries" {
+			continue
+		}
+		n := 0
+		got, _ := replay(t, c, "example-solo", func(req *http.Request, l capture.Labels) (*http.Response, error) {
+			if l.Operation != "logging.entries.list" {
+				return nil, nil
+			}
+			n++
+			return answered(req, 200, `{"nextPageToken": "`+strconv.Itoa(n)+`"}`), nil
+		})
+		lacks(t, got, everything(t, []collectors.Collector{c})["example-solo"][c.Spec().Name], "gcp.logging.project", evidence.Gap{
+			Operation: "logging.entries.list", Permission: "logging.logEntries.list", Class: evidence.Unavailable, Field: "newestActivity",
+		})
+		if n != 20 {
+			t.Errorf("%d pages were read", n)
+		}
 	}
 }
 
