@@ -8,6 +8,8 @@ func Catalogue(e *Estate) []collectors.Collector {
 		cloudassetIAMPolicies(e),
 		cloudassetResources(e),
 		directoryUsers(e),
+		loggingEntries(e),
 		securityServices(e),
+		sqlBackupRuns(e),
 	}
 }

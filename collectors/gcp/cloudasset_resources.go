@@ -17,26 +17,31 @@ import (
 // Source: Cloud Asset Inventory, asset types; Cloud Asset API reference, assets.list.
 func cloudassetResources(e *Estate) *collector {
 	return &collector{estate: e, read: readResources, spec: collectors.Spec{
-		Name:    "gcp.cloudasset_resources",
-		Summary: "Resources of a whole organisation, folder or project as Cloud Asset Inventory has them.",
-		Kinds:   kindsOf(resourceTypes()),
-		Reach:   collectors.Global,
-		Calls:   assetCall("cloudasset.assets.listResource"),
-		Sensitive: []string{
-			// Metadata of instances and of projects ("items") holds scripts, keys and configuration
-			// as pairs of key and value, and nothing tells which of them is a secret.
-			"items.value",
-			// Keys and passwords. A service sends few of them back, and none is evidence.
-			"privateKeyData", "privateKey", "pemPrivateKey", "clientKey", "rawKey", "rsaEncryptedKey", "password", "rootPassword",
-			// What a URL map tells callers by, adds for its backends and tests itself
-			// with: a shared secret often is a header or a parameter.
-			"headerMatches.exactMatch", "headerMatches.prefixMatch", "headerMatches.suffixMatch", "headerMatches.regexMatch",
-			"queryParameterMatches.exactMatch", "queryParameterMatches.regexMatch",
-			"requestHeadersToAdd.headerValue", "tests.headers.value",
-			// The address of a webhook, of a notification channel, lets in who knows it.
-			"labels.url",
-		},
+		Name:      "gcp.cloudasset_resources",
+		Summary:   "Resources of a whole organisation, folder or project as Cloud Asset Inventory has them.",
+		Kinds:     kindsOf(resourceTypes()),
+		Reach:     collectors.Global,
+		Calls:     assetCall("cloudasset.assets.listResource"),
+		Sensitive: assetSecrets(),
 	}}
+}
+
+// assetSecrets names what of a resource must not be kept.
+func assetSecrets() []string {
+	return []string{
+		// Metadata of instances and of projects ("items") holds scripts, keys and configuration
+		// as pairs of key and value, and nothing tells which of them is a secret.
+		"items.value",
+		// Keys and passwords. A service sends few of them back, and none is evidence.
+		"privateKeyData", "privateKey", "pemPrivateKey", "clientKey", "rawKey", "rsaEncryptedKey", "password", "rootPassword",
+		// What a URL map tells callers by, adds for its backends and tests itself
+		// with: a shared secret often is a header or a parameter.
+		"headerMatches.exactMatch", "headerMatches.prefixMatch", "headerMatches.suffixMatch", "headerMatches.regexMatch",
+		"queryParameterMatches.exactMatch", "queryParameterMatches.regexMatch",
+		"requestHeadersToAdd.headerValue", "tests.headers.value",
+		// The address of a webhook, of a notification channel, lets in who knows it.
+		"labels.url",
+	}
 }
 
 // projectKind is the kind of a project.

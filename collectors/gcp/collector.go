@@ -85,6 +85,9 @@ func (t *task) listFailed(ctx context.Context, err error) error {
 	return nil
 }
 
+// errEnough is what the reader of a page gives when it needs no further page.
+var errEnough = errors.New("enough")
+
 // pages reads a list to its end: next reads the page after a token, the first
 // after an empty one.
 func (t *task) pages(ctx context.Context, operation string, next func(ctx context.Context, token string) error, each func(answer) error) error {
@@ -94,7 +97,9 @@ func (t *task) pages(ctx context.Context, operation string, next func(ctx contex
 		if err != nil {
 			return err
 		}
-		if err := each(a); err != nil {
+		if err := each(a); errors.Is(err, errEnough) {
+			return nil
+		} else if err != nil {
 			return err
 		}
 		following, there := a.document["nextPageToken"]

@@ -2,11 +2,11 @@ package gcp_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"io"
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -70,7 +70,7 @@ func TestDenial(t *testing.T) {
 					if call.Field == "" {
 						lost(t, got, kinds, want)
 					} else {
-						lacks(t, got, call.Kind, want)
+						lacks(t, got, surveyed[account][spec.Name], call.Kind, want)
 					}
 					if len(got.waits) > 0 {
 						t.Error("a denial was asked for again")
@@ -97,12 +97,18 @@ func lost(t *testing.T, got *seen, kinds []string, want evidence.Gap) {
 	}
 }
 
-// lacks demands that a field of every resource is a gap, while the list of them is
-// whole.
-func lacks(t *testing.T, got *seen, kind string, want evidence.Gap) {
+// lacks demands that a field is a gap of every resource that had it in whole, and
+// of no other, while the list of them is whole.
+func lacks(t *testing.T, got, whole *seen, kind string, want evidence.Gap) {
 	t.Helper()
 	if !got.listed[kind] {
 		t.Errorf("the list of %s does not count as read to its end", kind)
+	}
+	had := map[string]bool{}
+	for _, o := range whole.observations {
+		if o.Kind == kind {
+			had[o.ID] = hasField(o, want.Field)
+		}
 	}
 	n := 0
 	for _, o := range got.observations {
@@ -110,15 +116,40 @@ func lacks(t *testing.T, got *seen, kind string, want evidence.Gap) {
 			continue
 		}
 		n++
-		if slices.ContainsFunc(got.gaps, func(g evidence.Gap) bool {
+		gap := slices.ContainsFunc(got.gaps, func(g evidence.Gap) bool {
 			return want.Field == g.Field && g.Resource == o.ID && g.Kind == kind && same(g, want)
-		}) ==
-			(json.Valid(o.Body) && bytes.Contains(o.Body, []byte(`"`+want.Field+`"`))) {
-			t.Errorf("%s has the field %s, or no gap %+v among %+v", o.ID, want.Field, want, got.gaps)
+		})
+		if gap != had[o.ID] || hasField(o, want.Field) {
+			t.Errorf("%s has the field %s, or no gap %+v (want one: %v) among %+v", o.ID, want.Field, want, had[o.ID], got.gaps)
 		}
 	}
-	if n == 0 {
-		t.Errorf("no %s was observed", kind)
+	if n != len(had) {
+		t.Errorf("%d of %s were observed, want %d", n, kind, len(had))
+	}
+}
+
+// TestVanished answers that what was listed a moment ago is gone: it is neither
+// observed nor a gap.
+func TestVanished(t *testing.T) {
+	for _, c := range gcp.Catalogue(estate(t)) {
+		for _, call := range c.Spec().Calls {
+			for _, code := range call.Vanished {
+				got, _ := replay(t, c, "organizations/123456789012", func(req *http.Request, l capture.Labels) (*http.Response, error) {
+					if l.Operation != call.Operation {
+						return nil, nil
+					}
+					return answered(req, 404, `{"error": {"code": 404, "message": "gone", "errors": [{"domain": "global", "reason": "`+code+`"}]}}`), nil
+				})
+				if !got.listed[call.Kind] || len(got.gaps) > 0 {
+					t.Errorf("%s %s: listed %v, gaps %+v", call.Operation, code, got.listed, got.gaps)
+				}
+				for _, o := range got.observations {
+					if len(o.Sources) > 1 {
+						t.Errorf("%s %s: %s was observed", call.Operation, code, o.ID)
+					}
+				}
+			}
+		}
 	}
 }
 
@@ -188,7 +219,7 @@ func TestLostPage(t *testing.T) {
 		{"another form", func(r *http.Request) (*http.Response, error) {
 			// Whatever list it is, its members do not say what they are of.
 			var lists []string
-			for _, field := range []string{"assets", "users", "securityCenterServices"} {
+			for _, field := range []string{"assets", "users", "securityCenterServices", "items", "entries"} {
 				lists = append(lists, `"`+field+`": [{"updateTime": "2026-06-30T06:17:00Z"}]`)
 			}
 			return answered(r, 200, "{"+strings.Join(lists, ", ")+"}"), nil
@@ -272,6 +303,30 @@ func TestRepeatedToken(t *testing.T) {
 		})
 		call := c.Spec().Calls[0]
 		lost(t, got, c.Spec().Kinds, evidence.Gap{Operation: call.Operation, Permission: call.Needs(), Class: evidence.Malformed})
+	}
+}
+
+// TestEndlessSearch proves that a search of a log which never ends is a gap, and not
+// the answer that there is no entry.
+func TestEndlessSearch(t *testing.T) {
+	for _, c := range gcp.Catalogue(estate(t)) {
+		if c.Spec().Name != "gcp.logging_entries" {
+			continue
+		}
+		n := 0
+		got, _ := replay(t, c, "example-solo", func(req *http.Request, l capture.Labels) (*http.Response, error) {
+			if l.Operation != "logging.entries.list" {
+				return nil, nil
+			}
+			n++
+			return answered(req, 200, `{"nextPageToken": "`+strconv.Itoa(n)+`"}`), nil
+		})
+		lacks(t, got, everything(t, []collectors.Collector{c})["example-solo"][c.Spec().Name], "gcp.logging.project", evidence.Gap{
+			Operation: "logging.entries.list", Permission: "logging.logEntries.list", Class: evidence.Unavailable, Field: "newestActivity",
+		})
+		if n != 20 {
+			t.Errorf("%d pages were read", n)
+		}
 	}
 }
 

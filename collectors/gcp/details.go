@@ -25,11 +25,14 @@ type subject struct {
 	asset map[string]any
 }
 
-// data gives a text of the asset's own representation.
-func (s subject) data(name string) string {
-	r, _ := s.asset["resource"].(map[string]any)
-	d, _ := r["data"].(map[string]any)
-	return text(d, name)
+// data gives a text of the asset's own representation, by the names of the objects
+// that it is in and its own.
+func (s subject) data(path ...string) string {
+	in := s.asset
+	for _, name := range append([]string{"resource", "data"}, path[:len(path)-1]...) {
+		in, _ = in[name].(map[string]any)
+	}
+	return text(in, path[len(path)-1])
 }
 
 // deleted says whether the subject is a project that is being deleted. Which form
@@ -39,6 +42,10 @@ func (s subject) deleted() bool {
 	state := cmp.Or(s.data("lifecycleState"), s.data("state"))
 	return text(s.asset, "assetType") == projectAsset && (state == "DELETE_REQUESTED" || state == "DELETE_IN_PROGRESS")
 }
+
+// errNotAsked is what a detail gives instead of an answer about a subject that can
+// not have what is asked for: no call was made, and the field is absent.
+var errNotAsked = errors.New("not asked")
 
 // detail is what a service's own API says of a subject, for one field of its
 // observation. The operation is declared, with the kind and the field.
@@ -95,6 +102,7 @@ func (t *task) detail(ctx context.Context, s subject, all []detail) error {
 		case err == nil:
 			s.asset[call.Field] = answer.value
 			s.exchanges = append(s.exchanges, answer.exchanges...)
+		case errors.Is(err, errNotAsked):
 		case slices.Contains(call.Absent, code):
 			s.asset[call.Field] = nil
 			s.exchanges = append(s.exchanges, exchange)
