@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/tallystick/tallystick/checks"
@@ -232,12 +233,15 @@ func TestLostPage(t *testing.T) {
 		for _, c := range gcp.Catalogue(estate(t)) {
 			for _, call := range c.Spec().Calls {
 				t.Run(way.name+"/"+c.Spec().Name+"/"+call.Operation, func(t *testing.T) {
+					var mu sync.Mutex
 					tries := map[string]int{}
 					got, _ := replay(t, c, "organizations/123456789012", func(req *http.Request, l capture.Labels) (*http.Response, error) {
 						if l.Operation != call.Operation || !furtherPage(req) {
 							return nil, nil
 						}
+						mu.Lock()
 						tries[req.URL.Path]++
+						mu.Unlock()
 						return way.answer(req)
 					})
 					if len(tries) == 0 && call.Field != "" {

@@ -2,6 +2,7 @@ package gcp_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -57,7 +58,8 @@ func serve(t testing.TB, l *large) string {
 // number gives the number of the p-th project.
 func number(p int) string { return strconv.Itoa(100000 + p) }
 
-// route is one path of the server: the first group of its pattern is a project.
+// route is one path of the server: the first group of its pattern is a project,
+// by number or id. A path without one names it in the body.
 type route struct {
 	pattern *regexp.Regexp
 	answer  func(l *large, p int, q url.Values) (status int, body string)
@@ -67,6 +69,8 @@ func routes() []route {
 	return []route{
 		{regexp.MustCompile(`^/v1/` + largeAccount + `/assets$`), (*large).listAssets},
 		{regexp.MustCompile(`^/v1/projects/(\d+)/locations/global/securityCenterServices$`), (*large).securityServices},
+		{regexp.MustCompile(`^/v1/projects/example-(\d+)/instances/[a-z]+/backupRuns$`), (*large).backupRuns},
+		{regexp.MustCompile(`^/v2/entries:list$`), (*large).entries},
 	}
 }
 
@@ -85,17 +89,20 @@ func (l *large) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	status, body := http.StatusNotFound, `{"error": {"code": 404, "status": "NOT_FOUND", "message": "no such path"}}`
 	for _, route := range routes() {
-		if m := route.pattern.FindStringSubmatch(r.URL.Path); m != nil {
-			p := 0
-			if len(m) > 1 {
-				n, err := strconv.Atoi(m[1])
-				if err != nil {
-					break
-				}
-				p = n - 100000
-			}
-			status, body = route.answer(l, p, q)
+		m := route.pattern.FindStringSubmatch(r.URL.Path)
+		if m == nil {
+			continue
 		}
+		if sent, err := io.ReadAll(r.Body); err == nil && len(sent) > 0 {
+			m = regexp.MustCompile(`"projects/example-(\d+)"`).FindStringSubmatch(string(sent))
+		}
+		p := 0
+		if len(m) > 1 {
+			if p, _ = strconv.Atoi(m[1]); p >= 100000 {
+				p -= 100000
+			}
+		}
+		status, body = route.answer(l, p, q)
 	}
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(body))
@@ -121,17 +128,28 @@ func own(p int, body string) (int, string) {
 }
 
 const (
-	projectType = "cloudresourcemanager.googleapis.com/Project"
-	bucketType  = "storage.googleapis.com/Bucket"
+	projectType  = "cloudresourcemanager.googleapis.com/Project"
+	instanceType = "sqladmin.googleapis.com/Instance"
+	logType      = "logging.googleapis.com/LogBucket"
+	bucketType   = "storage.googleapis.com/Bucket"
 )
 
+// largeInstances is how many of the projects have a database.
+const largeInstances = 100
+
 // typeOf gives the type of the i-th asset of the listing: first come the
-// projects, then buckets.
+// projects, a database in some of them and a log bucket in each, then buckets.
 func typeOf(i int) string {
-	if i < largeProjects {
+	switch {
+	case i < largeProjects:
 		return projectType
+	case i < largeProjects+largeInstances:
+		return instanceType
+	case i < largeProjects+largeInstances+largeProjects:
+		return logType
+	default:
+		return bucketType
 	}
-	return bucketType
 }
 
 // home gives the project of the i-th asset.
@@ -139,6 +157,9 @@ func home(i int) int { return i % largeProjects }
 
 func projectName(p int) string {
 	return "//cloudresourcemanager.googleapis.com/projects/" + number(p)
+}
+func instanceName(p int) string {
+	return fmt.Sprintf("//cloudsql.googleapis.com/projects/example-%d/instances/orders", p)
 }
 func bucketName(i int) string  { return fmt.Sprintf("//storage.googleapis.com/example-bucket-%05d", i) }
 func bucketUniform(i int) bool { return i%7 != 0 }
@@ -164,6 +185,12 @@ func (l *large) asset(i int) string {
 		}
 		return fmt.Sprintf(`{"name": %q, "assetType": %q, "ancestors": %s, "updateTime": "2026-06-01T00:00:00Z", "resource": {"version": "v3", "data": {"name": "projects/%s", "projectId": "example-%d", "state": %q}}}`,
 			projectName(p), projectType, l.ancestors(i), number(p), p, state)
+	case instanceType:
+		return fmt.Sprintf(`{"name": %q, "assetType": %q, "ancestors": %s, "updateTime": "2026-06-01T00:00:00Z", "resource": {"version": "v1", "parent": %q, "location": "europe-west1", "data": {"name": "orders", "project": "example-%d", "state": "RUNNABLE", "instanceType": "CLOUD_SQL_INSTANCE", "createTime": "2025-03-01T09:00:00Z", "settings": {"backupConfiguration": {"enabled": true, "startTime": "02:00", "backupTier": "STANDARD"}}}}}`,
+			instanceName(p), instanceType, l.ancestors(i), projectName(p), p)
+	case logType:
+		return fmt.Sprintf(`{"name": "//logging.googleapis.com/projects/example-%d/locations/global/buckets/_Required", "assetType": %q, "ancestors": %s, "updateTime": "2026-06-01T00:00:00Z", "resource": {"version": "v2", "parent": %q, "location": "global", "data": {"name": "projects/example-%d/locations/global/buckets/_Required", "retentionDays": 400, "lifecycleState": "ACTIVE", "locked": true}}}`,
+			p, logType, l.ancestors(i), projectName(p), p)
 	default:
 		return fmt.Sprintf(`{"name": %q, "assetType": %q, "ancestors": %s, "updateTime": "2026-06-01T00:00:00Z", "resource": {"version": "v1", "parent": "//cloudresourcemanager.googleapis.com/projects/%s", "location": "europe-west1", "data": {"name": "example-bucket-%05d", "location": "EUROPE-WEST1", "iamConfiguration": {"publicAccessPrevention": "inherited", "uniformBucketLevelAccess": {"enabled": %t}}, "versioning": {"enabled": true}, "softDeletePolicy": {"retentionDurationSeconds": "604800"}}}}`,
 			bucketName(i), bucketType, l.ancestors(i), number(p), i, bucketUniform(i))
@@ -222,6 +249,26 @@ func (l *large) securityServices(p int, _ url.Values) (int, string) {
 		return fmt.Sprintf(`{"name": "projects/%s/locations/global/securityCenterServices/%s", "intendedEnablementState": "INHERITED", "effectiveEnablementState": %q}`, number(p), name, state)
 	}
 	return own(p, `{"securityCenterServices": [`+service("security-health-analytics", "ENABLED")+`, `+service("event-threat-detection", state)+`]}`)
+}
+
+// backedUpFine says whether the newest backup of a project's database is one.
+func backedUpFine(p int) bool { return p%4 != 0 }
+
+func (l *large) backupRuns(p int, _ url.Values) (int, string) {
+	status := "FAILED"
+	if backedUpFine(p) {
+		status = "SUCCESSFUL"
+	}
+	return own(p, fmt.Sprintf(`{"items": [{"id": "2", "type": "AUTOMATED", "status": %q, "enqueuedTime": "2026-06-30T02:11:04Z", "endTime": "2026-06-30T02:12:47Z"}]}`, status))
+}
+
+// entries answers for the newest entry of a project's log. In every third nothing
+// was changed.
+func (l *large) entries(p int, _ url.Values) (int, string) {
+	if p%3 == 0 {
+		return own(p, `{}`)
+	}
+	return own(p, `{"entries": [{"insertId": "1q2w3e", "timestamp": "2026-06-29T14:03:21Z"}]}`)
 }
 
 // largeEstate gives the large organisation over a server.

@@ -90,28 +90,35 @@ func largeVerdicts() map[string]map[string]evidence.Status {
 		}
 		return evidence.Fail
 	}
-	buckets, projects := map[string]evidence.Status{}, map[string]evidence.Status{}
+	buckets, services, logs, backups := map[string]evidence.Status{}, map[string]evidence.Status{}, map[string]evidence.Status{}, map[string]evidence.Status{}
 	for i := range largeAssets {
 		if typeOf(i) == bucketType {
 			buckets[bucketName(i)] = status(bucketUniform(i))
 		}
 	}
 	for p := range largeProjects {
+		services[projectName(p)], logs[projectName(p)] = status(securityOn(p)), evidence.Pass
 		switch p {
 		case deletedProject:
-			projects[projectName(p)] = evidence.NotApplicable
+			services[projectName(p)], logs[projectName(p)] = evidence.NotApplicable, evidence.NotApplicable
 		case refusedProject, otherOff:
-			projects[projectName(p)] = evidence.Unknown
+			services[projectName(p)], logs[projectName(p)] = evidence.Unknown, evidence.Unknown
 		case offProject:
-			projects[projectName(p)] = evidence.Fail
-		default:
-			projects[projectName(p)] = status(securityOn(p))
+			// Without its API nothing looks for threats, while the log is written all the same.
+			services[projectName(p)], logs[projectName(p)] = evidence.Fail, evidence.Unknown
+		}
+		if p < largeInstances {
+			backups[instanceName(p)] = status(backedUpFine(p))
+			if p == refusedProject || p == otherOff || p == offProject {
+				backups[instanceName(p)] = evidence.Unknown
+			}
 		}
 	}
-	_ = projects
 	return map[string]map[string]evidence.Status{
+		"gcp-audit-admin-activity": logs,
+		//"gcp-scc-enabled":     services,
+		"gcp-sql-backup-runs": backups,
 		"gcp-storage-uniform": buckets,
-		//"gcp-scc-enabled":     projects,
 	}
 }
 
@@ -160,12 +167,14 @@ func BenchmarkOrganization(b *testing.B) {
 }
 
 // fewest gives the fewest calls by which a collector can read the large
-// organisation: full pages of a listing, or one of the projects and one call for
-// each that is not being deleted.
+// organisation: full pages of a listing, or one of the projects or databases and
+// one call for each, but for a project that is being deleted.
 func fewest(spec collectors.Spec) int {
 	switch {
 	case spec.Name == "gcp.cloudasset_resources":
 		return largeAssets / 1000
+	case spec.Name == "gcp.sqladmin_backup_runs":
+		return 1 + largeInstances
 	case slices.ContainsFunc(spec.Calls, func(call collectors.Call) bool { return call.Field != "" }):
 		return 1 + largeProjects - 1
 	default:
