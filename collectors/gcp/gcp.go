@@ -98,7 +98,7 @@ func proxied(_ context.Context, proxy *url.URL, to *http.Request, answer *http.R
 	if answer.StatusCode == http.StatusOK {
 		return nil
 	}
-	return fmt.Errorf("the proxy %s does not connect to %s: it answered %s", proxy.Host, to.URL.Host, answer.Status)
+	return fmt.Errorf("the proxy %s does not connect to %s: it answered %s", proxy.Host, to.Host, answer.Status)
 }
 
 // Transport is the tuned transport that every call of the estate shares. The

@@ -1,0 +1,35 @@
+package gcp_test
+
+import (
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/tallystick/tallystick/evidence"
+)
+
+// TestUntrusted meets an endpoint whose certificate is of an authority that is not
+// trusted: a gap that says so and what to do, without a second attempt.
+func TestUntrusted(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // clients hang up
+	server.StartTLS()
+	defer server.Close()
+	c, transport := resourcesOf(t, server.URL)
+	got := newSeen()
+	collect(t, c, largeAccount, transport, got)
+	lost(t, got, c.Spec().Kinds, evidence.Gap{
+		Operation: "cloudasset.assets.list", Permission: "cloudasset.assets.listResource", Class: evidence.Unavailable,
+	})
+	for _, g := range got.gaps {
+		if !strings.Contains(g.Message, "certificate signed by unknown authority") || !strings.Contains(g.Message, "SSL_CERT_FILE") {
+			t.Fatalf("says %q", g.Message)
+		}
+	}
+	if len(got.waits) > 0 {
+		t.Errorf("tried again after %v", got.waits)
+	}
+}
