@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"io"
-	"log"
 	"maps"
 	"math/big"
 	"net"
@@ -24,6 +23,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/tallystick/tallystick/internal/capture"
 )
@@ -82,6 +83,7 @@ type hosts struct {
 	proxy     string   // URL
 	refuse    map[string]answerOf
 	closed    string // the host to which the proxy does not connect
+	ambient   string // the token of the identity that tallystick has anyway
 
 	mu        sync.Mutex
 	connected []string          // guarded by mu: to where the proxy was asked to connect
@@ -94,7 +96,7 @@ type hosts struct {
 // else may have been asked for.
 func startHosts(t *testing.T) *hosts {
 	t.Helper()
-	h := &hosts{recorded: recordedGoogle(t, "organizations/123456789012"), refuse: map[string]answerOf{}, calls: map[string]int{}, sent: map[string]string{}}
+	h := &hosts{recorded: recordedGoogle(t, "organizations/123456789012"), ambient: federatedToken, refuse: map[string]answerOf{}, calls: map[string]int{}, sent: map[string]string{}}
 	for _, e := range h.recorded.Entries() {
 		u, err := url.Parse(e.Request.URL)
 		if err != nil {
@@ -112,7 +114,7 @@ func startHosts(t *testing.T) *hosts {
 	server := httptest.NewUnstartedServer(h)
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
 	server.EnableHTTP2 = true
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that do not trust it hang up
+	server.Config.ErrorLog = zap.NewStdLog(zap.NewNop()) // clients that do not trust it hang up
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	h.address = server.Listener.Addr().String()
@@ -205,9 +207,9 @@ func (h *hosts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "iamcredentials.googleapis.com " + account + reader + ":generateAccessToken":
 		call, bearer = accountCall, "Bearer "+federatedToken
 	case "iamcredentials.googleapis.com " + account + delegated + ":signJwt":
-		call, bearer = signCall, "Bearer "+federatedToken
+		call, bearer = signCall, "Bearer "+h.ambient
 	case "oauth2.googleapis.com /token":
-		call, bearer = userCall, "Bearer "+federatedToken
+		call, bearer = userCall, "Bearer "+h.ambient
 	default:
 		if slices.Contains(h.apis, r.Host) {
 			call, bearer = r.Host, "Bearer "+readerToken

@@ -24,6 +24,7 @@ func TestGoogleReach(t *testing.T) {
 	w := world{program: build(t)}
 	t.Run("tests", func(t *testing.T) { // ends when the parallel tests in it have
 		t.Run("proxy", w.googleProxy)
+		t.Run("pool", w.googlePool)
 		t.Run("refused", w.googleRefused)
 		t.Run("untrusted", w.googleUntrusted)
 		t.Run("closed", w.googleClosed)
@@ -36,19 +37,21 @@ func (w world) google(t *testing.T, h *hosts, more string) (b *bench, trusting s
 	t.Helper()
 	b = w.bench(t, "http://127.0.0.1:1", `gcp:
   organization: "123456789012"
-  service_account: `+reader+`
   workspace: {customer: my_customer, subject: `+domainUser+`, service_account: `+delegated+`}
 `+more)
 	b.env = append(b.env, "HTTPS_PROXY="+h.proxy, "HTTP_PROXY="+h.proxy,
-		"GOOGLE_APPLICATION_CREDENTIALS="+federate(t, b.folder, "https://sts.googleapis.com/v1/token"))
+		"GOOGLE_APPLICATION_CREDENTIALS="+federate(t, b.folder, "https://sts.googleapis.com/v1/token", ""))
 	return b, "SSL_CERT_FILE=" + h.authority
 }
+
+// impersonating has tallystick itself ask for the token of the account.
+const impersonating = "  service_account: " + reader + "\n"
 
 // googleProxy reads everything, and shows what each token was used for.
 func (w world) googleProxy(t *testing.T) {
 	t.Parallel()
 	h := startHosts(t)
-	b, trusting := w.google(t, h, "")
+	b, trusting := w.google(t, h, impersonating)
 	b.env = append(b.env, trusting)
 	b.read(t)
 	counts := h.asked(t, slices.Concat(h.apis, tokenHosts())...)
@@ -198,29 +201,53 @@ func (b *bench) blind(t *testing.T, cloud, directory bool) googleCause {
 	return *cause
 }
 
+// denied is what Google answers an identity that lacks a permission.
+// Source: AIP-193.
+func denied(permission string) answerOf {
+	return answerOf{http.StatusForbidden, `{"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "Permission '` + permission + `' denied on resource (or it may not exist).",
+ "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "IAM_PERMISSION_DENIED", "domain": "iam.googleapis.com", "metadata": {"permission": "` + permission + `"}}]}}`}
+}
+
+// googlePool has the pool give the token of the account: that is then the identity
+// that tallystick has anyway, and everything rests on it.
+func (w world) googlePool(t *testing.T) {
+	t.Parallel()
+	h := startHosts(t)
+	h.ambient = readerToken
+	b, trusting := w.google(t, h, "")
+	b.env = append(b.env, trusting, "GOOGLE_APPLICATION_CREDENTIALS="+federate(t, b.folder, "https://sts.googleapis.com/v1/token",
+		"https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/"+reader+":generateAccessToken"))
+	b.read(t)
+	h.mu.Lock()
+	h.refuse[accountCall] = denied("iam.serviceAccounts.getAccessToken")
+	h.mu.Unlock()
+	if got := b.blind(t, true, true); got.Class != "denied" || got.Operation != accountCall || got.Permission != "iam.serviceAccounts.getAccessToken" {
+		t.Errorf("the cause is %+v", got)
+	}
+}
+
 // googleRefused has each call for a token refused in turn.
 func (w world) googleRefused(t *testing.T) {
 	t.Parallel()
-	denied := func(permission string) answerOf {
-		return answerOf{http.StatusForbidden, `{"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "Permission '` + permission + `' denied on resource (or it may not exist).",
- "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "IAM_PERMISSION_DENIED", "domain": "iam.googleapis.com", "metadata": {"permission": "` + permission + `"}}]}}`}
-	}
 	for name, c := range map[string]struct {
-		answer           answerOf
-		cloud, directory bool // are not read
-		want             googleCause
+		answer    answerOf
+		cloud     bool // is not read
+		directory bool // is not read
+		want      googleCause
 	}{
 		"account": {
 			denied("iam.serviceAccounts.getAccessToken"), true, false,
 			googleCause{"denied", accountCall, "iam.serviceAccounts.getAccessToken", "IAM_PERMISSION_DENIED", "Permission 'iam.serviceAccounts.getAccessToken' denied"},
 		},
 		"account, broken": {
-			answerOf{http.StatusServiceUnavailable, `{"error": {"code": 503, "status": "UNAVAILABLE", "message": "The service is currently unavailable."}}`}, true, false,
+			answerOf{http.StatusServiceUnavailable, `{"error": {"code": 503, "status": "UNAVAILABLE", "message": "The service is currently unavailable."}}`},
+			true, false,
 			googleCause{"unavailable", accountCall, "iam.serviceAccounts.getAccessToken", "UNAVAILABLE", "currently unavailable"},
 		},
 		"account, API disabled": {
 			answerOf{http.StatusForbidden, `{"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "IAM Service Account Credentials API has not been used in project 100000000003 before or it is disabled.",
- "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED", "domain": "googleapis.com"}]}}`}, true, false,
+ "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED", "domain": "googleapis.com"}]}}`},
+			true, false,
 			googleCause{"disabled", accountCall, "iam.serviceAccounts.getAccessToken", "SERVICE_DISABLED", "has not been used"},
 		},
 		"signature": {
@@ -229,19 +256,21 @@ func (w world) googleRefused(t *testing.T) {
 		},
 		// Source: Using OAuth 2.0 for server to server applications, JWT error codes.
 		"delegation": {
-			answerOf{http.StatusUnauthorized, `{"error": "unauthorized_client", "error_description": "Client is unauthorized to retrieve access tokens using this method."}`}, false, true,
+			answerOf{http.StatusUnauthorized, `{"error": "unauthorized_client", "error_description": "Client is unauthorized to retrieve access tokens using this method."}`},
+			false, true,
 			googleCause{"denied", userCall, directoryScope, "unauthorized_client", "Client is unauthorized"},
 		},
 		// Source: Workload identity federation, troubleshooting.
 		"federation": {
-			answerOf{http.StatusBadRequest, `{"error": "invalid_grant", "error_description": "The given credential is rejected by the attribute condition."}`}, true, true,
+			answerOf{http.StatusBadRequest, `{"error": "invalid_grant", "error_description": "The given credential is rejected by the attribute condition."}`},
+			true, true,
 			googleCause{"denied", exchangeCall, "", "invalid_grant", "rejected by the attribute condition"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := startHosts(t)
 			h.refuse[c.want.Operation] = c.answer
-			b, trusting := w.google(t, h, "")
+			b, trusting := w.google(t, h, impersonating)
 			b.env = append(b.env, trusting)
 			got := b.blind(t, c.cloud, c.directory)
 			if !strings.Contains(got.Message, c.want.Message) {
@@ -260,7 +289,7 @@ func (w world) googleRefused(t *testing.T) {
 func (w world) googleUntrusted(t *testing.T) {
 	t.Parallel()
 	h := startHosts(t)
-	b, _ := w.google(t, h, "")
+	b, _ := w.google(t, h, impersonating)
 	got := b.blind(t, true, true)
 	if got.Class != "unavailable" || got.Operation != exchangeCall || !strings.Contains(got.Message, "certificate signed by unknown authority") || !strings.Contains(got.Message, "SSL_CERT_FILE") {
 		t.Errorf("%+v, want what is not trusted and what to do", got)
@@ -275,7 +304,7 @@ func (w world) googleClosed(t *testing.T) {
 	t.Parallel()
 	h := startHosts(t)
 	h.closed = "iamcredentials.googleapis.com"
-	b, trusting := w.google(t, h, "")
+	b, trusting := w.google(t, h, impersonating)
 	b.env = append(b.env, trusting)
 	r := b.run(t, "collect")
 	r.want(t, 3)
@@ -293,7 +322,7 @@ func (w world) googleEndpoints(t *testing.T) {
 	private.Handle("/people/", h.gateway(directoryHost, "/people"))
 	server := httptest.NewServer(private)
 	t.Cleanup(server.Close)
-	b, trusting := w.google(t, h, `  endpoints: {cloudasset: "`+server.URL+`/private", directory: "`+server.URL+`/people/"}
+	b, trusting := w.google(t, h, impersonating+`  endpoints: {cloudasset: "`+server.URL+`/private", directory: "`+server.URL+`/people/"}
 `)
 	b.env = append(b.env, trusting)
 	b.read(t)

@@ -89,15 +89,16 @@ func recordedGoogle(t *testing.T, account string) *capture.Replayer {
 }
 
 // federate writes the configuration of a workload identity pool, and the token of
-// a workload that it trusts, and gives its path. There is no key in it.
-func federate(t *testing.T, folder, exchange string) string {
+// a workload that it trusts, and gives its path. There is no key in it. An account
+// for which the pool gives a token is named by the URL for one.
+func federate(t *testing.T, folder, exchange, account string) string {
 	t.Helper()
 	worker, federation := filepath.Join(folder, "worker.jwt"), filepath.Join(folder, "federation.json")
 	if err := os.WriteFile(worker, []byte(googleWorker), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(federation, []byte(`{"type": "external_account", "audience": "//iam.googleapis.com/projects/100000000003/locations/global/workloadIdentityPools/ci/providers/cluster",
-		"subject_token_type": "urn:ietf:params:oauth:token-type:jwt", "token_url": "`+exchange+`", "credential_source": {"file": "`+worker+`"}}`), 0o600); err != nil {
+		"subject_token_type": "urn:ietf:params:oauth:token-type:jwt", "token_url": "`+exchange+`", "service_account_impersonation_url": "`+account+`", "credential_source": {"file": "`+worker+`"}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return federation
@@ -119,7 +120,7 @@ func TestGoogle(t *testing.T) {
   quota_project: example-audit
   endpoints: {cloudasset: "`+server.URL+`"}
 `)
-	federation := federate(t, b.folder, server.URL+"/token")
+	federation := federate(t, b.folder, server.URL+"/token", "")
 
 	// Without the variable the SDK would look for a machine of Google's.
 	b.env = append(b.env, "GOOGLE_APPLICATION_CREDENTIALS="+filepath.Join(b.folder, "none"))

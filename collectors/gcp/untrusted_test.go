@@ -1,12 +1,12 @@
 package gcp_test
 
 import (
-	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"go.uber.org/zap"
 
 	"github.com/tallystick/tallystick/evidence"
 )
@@ -15,7 +15,7 @@ import (
 // trusted: a gap that says so and what to do, without a second attempt.
 func TestUntrusted(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // clients hang up
+	server.Config.ErrorLog = zap.NewStdLog(zap.NewNop()) // clients hang up
 	server.StartTLS()
 	defer server.Close()
 	c, transport := resourcesOf(t, server.URL)
