@@ -70,12 +70,9 @@ func (g *google) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(w, answer.Body) // a client that went away has its own error
 }
 
-// TestGoogle runs the built program over an organisation, with the credentials of
-// workload identity federation and without any key: collect, a denied permission,
-// results, verify and replay.
-func TestGoogle(t *testing.T) {
-	t.Parallel()
-	const account = "organizations/123456789012"
+// recordedGoogle gives the APIs as recorded for a scope.
+func recordedGoogle(t *testing.T, account string) *capture.Replayer {
+	t.Helper()
 	var files []io.Reader
 	for _, spec := range gcp.Specs() {
 		of, err := recordings.Open(account, spec.Name)
@@ -88,7 +85,32 @@ func TestGoogle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &google{recorded: replayer}
+	return replayer
+}
+
+// federate writes the configuration of a workload identity pool, and the token of
+// a workload that it trusts, and gives its path. There is no key in it. An account
+// for which the pool gives a token is named by the URL for one.
+func federate(t *testing.T, folder, exchange, account string) string {
+	t.Helper()
+	worker, federation := filepath.Join(folder, "worker.jwt"), filepath.Join(folder, "federation.json")
+	if err := os.WriteFile(worker, []byte(googleWorker), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(federation, []byte(`{"type": "external_account", "audience": "//iam.googleapis.com/projects/100000000003/locations/global/workloadIdentityPools/ci/providers/cluster",
+		"subject_token_type": "urn:ietf:params:oauth:token-type:jwt", "token_url": "`+exchange+`", "service_account_impersonation_url": "`+account+`", "credential_source": {"file": "`+worker+`"}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return federation
+}
+
+// TestGoogle runs the built program over an organisation, with the credentials of
+// workload identity federation and without any key: collect, a denied permission,
+// results, verify and replay.
+func TestGoogle(t *testing.T) {
+	t.Parallel()
+	const account = "organizations/123456789012"
+	g := &google{recorded: recordedGoogle(t, account)}
 	server := httptest.NewServer(g)
 	t.Cleanup(server.Close)
 
@@ -98,14 +120,7 @@ func TestGoogle(t *testing.T) {
   quota_project: example-audit
   endpoints: {cloudasset: "`+server.URL+`"}
 `)
-	worker, federation := filepath.Join(b.folder, "worker.jwt"), filepath.Join(b.folder, "federation.json")
-	if err := os.WriteFile(worker, []byte(googleWorker), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(federation, []byte(`{"type": "external_account", "audience": "//iam.googleapis.com/projects/100000000003/locations/global/workloadIdentityPools/ci/providers/cluster",
-		"subject_token_type": "urn:ietf:params:oauth:token-type:jwt", "token_url": "`+server.URL+`/token", "credential_source": {"file": "`+worker+`"}}`), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	federation := federate(t, b.folder, server.URL+"/token", "")
 
 	// Without the variable the SDK would look for a machine of Google's.
 	b.env = append(b.env, "GOOGLE_APPLICATION_CREDENTIALS="+filepath.Join(b.folder, "none"))

@@ -2,6 +2,7 @@ package gcp
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,7 +39,11 @@ func (c *collector) Collect(ctx context.Context, in collectors.Input, emit colle
 	}
 	in.Captured = keeping{in.Captured}
 	t := &task{estate: c.estate, spec: c.Spec(), parent: parent(in.Scope.Account), in: in, emit: emit}
-	emit.Principal(c.estate.identity.principal)
+	principal := c.estate.identity.principal
+	if t.spec.Reach == collectors.Organization {
+		principal = cmp.Or(c.estate.identity.workspace, principal)
+	}
+	emit.Principal(principal)
 	if err := c.read(ctx, t); err != nil {
 		return t.listFailed(ctx, err)
 	}

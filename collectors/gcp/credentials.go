@@ -11,8 +11,6 @@ import (
 	"cloud.google.com/go/auth"
 	"cloud.google.com/go/auth/credentials"
 	"cloud.google.com/go/auth/credentials/impersonate"
-
-	"github.com/tallystick/tallystick/evidence"
 )
 
 // The OAuth scopes that tokens are asked for. IAM decides what a token of the
@@ -35,42 +33,53 @@ type tokens interface {
 // identity is as whom the estate is read. Nil tokens call without credentials.
 type identity struct {
 	principal string // as Google names it, where it is known without a call
+	workspace string // as whom the Workspace domain is read; empty: as principal
 	cloud     tokens
 	delegated map[string]tokens // by OAuth scope; empty: there is no way into the Workspace domain
 }
 
 // ambient finds the ambient identity and what is reached from it.
-func ambient(s Settings, client *http.Client) (identity, error) {
-	found, err := credentials.DetectDefault(&credentials.DetectOptions{Scopes: []string{cloudScope}, Client: client, DisableAsyncRefresh: true})
+func ambient(ctx context.Context, s Settings, base http.RoundTripper) (identity, error) {
+	client := func(scope string, as tokens, quota string) *http.Client {
+		return &http.Client{Transport: &authorized{base: &asking{base, scope}, as: as, quota: quota}}
+	}
+	found, err := credentials.DetectDefault(&credentials.DetectOptions{Scopes: []string{cloudScope}, Client: client("", nil, ""), DisableAsyncRefresh: true})
 	if err != nil {
 		return identity{}, fmt.Errorf("find Google credentials: %w: set GOOGLE_APPLICATION_CREDENTIALS to a workload identity configuration, run `gcloud auth application-default login`, or run on Google Cloud with a service account", err)
 	}
 	id := identity{
 		principal: principalOf(found.JSON()),
-		cloud:     named{found, "", ""},
+		cloud:     named{found},
+	}
+	quota, err := found.QuotaProjectID(ctx) // that of gcp.quota_project is for who reads
+	if err != nil {
+		return identity{}, fmt.Errorf("find the quota project of the Google credentials: %w", err)
 	}
 	if s.ServiceAccount != "" {
 		as, err := impersonate.NewCredentials(&impersonate.CredentialsOptions{
-			TargetPrincipal: s.ServiceAccount, Scopes: []string{cloudScope}, Credentials: found,
+			TargetPrincipal: s.ServiceAccount, Scopes: []string{cloudScope},
+			Credentials: found, Client: client("", named{found}, quota),
 		})
 		if err != nil {
 			return identity{}, fmt.Errorf("impersonate %s: %w", s.ServiceAccount, err)
 		}
 		id.principal = s.ServiceAccount
-		id.cloud = named{as, "iamcredentials.serviceAccounts.generateAccessToken", "iam.serviceAccounts.getAccessToken"}
+		id.cloud = named{as}
 	}
 	if w := s.Workspace; w != nil {
 		// Signed by the service account itself: no key leaves Google.
 		// Source: IAM Service Account Credentials API, projects.serviceAccounts.signJwt.
+		id.workspace = w.Subject
 		id.delegated = map[string]tokens{}
 		for _, scope := range delegatedScopes() {
 			as, err := impersonate.NewCredentials(&impersonate.CredentialsOptions{
-				TargetPrincipal: w.ServiceAccount, Subject: w.Subject, Scopes: []string{scope}, Credentials: found,
+				TargetPrincipal: w.ServiceAccount, Subject: w.Subject, Scopes: []string{scope},
+				Credentials: found, Client: client(scope, named{found}, quota),
 			})
 			if err != nil {
 				return identity{}, fmt.Errorf("act as %s by the domain-wide delegation of %s: %w", w.Subject, w.ServiceAccount, err)
 			}
-			id.delegated[scope] = named{as, "iamcredentials.serviceAccounts.signJwt", "iam.serviceAccounts.signJwt"}
+			id.delegated[scope] = named{as}
 		}
 	}
 	return id, nil
@@ -104,47 +113,19 @@ func principalOf(file []byte) string {
 	return "ambient identity"
 }
 
-// named is a source of tokens that says which call it makes for one. Neither
-// name is set where the machine or a file gives the token.
-type named struct {
-	*auth.Credentials
-	operation, permission string
-}
+// named is a source of tokens whose errors say that there was none.
+type named struct{ *auth.Credentials }
 
 // Token implements tokens.
 func (n named) Token(ctx context.Context) (*auth.Token, error) {
 	t, err := n.Credentials.Token(ctx)
-	if err != nil {
-		return nil, &credentialError{err: err, operation: n.operation, permission: n.permission}
+	if err == nil {
+		return t, nil
 	}
-	return t, nil
-}
-
-// credentialError is returned when there is no token to call with.
-type credentialError struct {
-	err                   error
-	operation, permission string
-}
-
-func (e *credentialError) Error() string {
-	return "no Google access token was had: " + e.err.Error()
-}
-
-func (e *credentialError) Unwrap() error { return e.err }
-
-// class tells a refusal from a failure to ask.
-func (e *credentialError) class() evidence.Class {
-	if refused, ok := errors.AsType[*auth.Error](e.err); ok && refused.Response != nil {
-		if code := refused.Response.StatusCode; code >= 400 && code < 500 && code != http.StatusTooManyRequests {
-			return evidence.Denied
-		}
-		return evidence.Unavailable
+	if asked, ok := errors.AsType[*credentialError](err); ok {
+		return nil, asked
 	}
-	// The impersonating clients give the status as text alone.
-	if strings.Contains(e.err.Error(), "status code 4") && !strings.Contains(e.err.Error(), "status code 429") {
-		return evidence.Denied
-	}
-	return evidence.Unavailable
+	return nil, &credentialError{err: err}
 }
 
 // authorized puts a token on each request. Capture, beneath it, keeps none.

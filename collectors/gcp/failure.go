@@ -18,10 +18,10 @@ import (
 
 // told is what an error answer of Google's says.
 // Source: AIP-193, errors; the older form with reasons is in the Admin SDK's
-// "Handle API errors".
+// "Handle API errors"; that of a server of tokens is of RFC 6749, error response.
 type told struct {
 	code       int    // HTTP
-	status     string // "PERMISSION_DENIED"
+	status     string // "PERMISSION_DENIED"; of a server of tokens: "unauthorized_client"
 	message    string
 	reason     string // of ErrorInfo, else of the older form: "SERVICE_DISABLED", "quotaExceeded"
 	permission string // that ErrorInfo names as missing
@@ -47,6 +47,13 @@ func parseFailure(code int, body []byte) told {
 		}
 	}
 	if json.Unmarshal(body, &doc) != nil {
+		var refused struct {
+			Error       string
+			Description string `json:"error_description"`
+		}
+		if json.Unmarshal(body, &refused) == nil {
+			t.status, t.message = refused.Error, refused.Description
+		}
 		return t
 	}
 	t.status, t.message = doc.Error.Status, doc.Error.Message
@@ -119,13 +126,20 @@ func failure(err error) evidence.Gap {
 		}
 		return g
 	}
+	message := root(err)
 	if token, ok := errors.AsType[*credentialError](err); ok {
-		return evidence.Gap{Class: token.class(), Message: token.Error()}
+		if token.told.code != 0 {
+			return evidence.Gap{Class: token.class(), Code: token.told.said(), Message: token.Error(), Policy: token.told.policy()}
+		}
+		message = token.Error()
+	}
+	if strings.Contains(message, "x509: ") { // capture gives what failed as text
+		message += "; where a proxy or a private endpoint has a certificate authority of its own, name its bundle by SSL_CERT_FILE"
 	}
 	var netErr net.Error
 	var unreadable *malformedError
 	var syntax *json.SyntaxError
-	g := evidence.Gap{Class: evidence.Unavailable, Message: root(err)}
+	g := evidence.Gap{Class: evidence.Unavailable, Message: message}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
 		g.Class = evidence.Timeout

@@ -28,6 +28,7 @@ func TestFailures(t *testing.T) {
 		{"a quota, with a time", 429, `{"error": {"status": "RESOURCE_EXHAUSTED", "details": [` + info + `RATE_LIMIT_EXCEEDED"}, {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "12.5s"}]}}`, evidence.Throttled, "RATE_LIMIT_EXCEEDED", "", 12500 * time.Millisecond},
 		{"no credentials", 401, `{"error": {"status": "UNAUTHENTICATED"}}`, evidence.Denied, "UNAUTHENTICATED", "", 0},
 		{"a deadline", 504, `{"error": {"status": "DEADLINE_EXCEEDED"}}`, evidence.Timeout, "DEADLINE_EXCEEDED", "", 0},
+		{"a server of tokens", 401, `{"error": "unauthorized_client", "error_description": "Client is unauthorized"}`, evidence.Denied, "unauthorized_client", "", 0},
 		{"no JSON", 502, "<html>bad gateway</html>", evidence.Unavailable, "HTTP 502", "", 0},
 		{"a list in place of an error", 500, `[{"error": {"code": 500}}]`, evidence.Unavailable, "HTTP 500", "", 0},
 	} {

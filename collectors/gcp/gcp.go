@@ -13,9 +13,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"google.golang.org/api/option"
 
@@ -67,7 +67,7 @@ type Estate struct {
 // New finds the ambient identity the way every Google tool does (application
 // default credentials: environment, the file of gcloud, workload identity
 // federation, the metadata server). It makes no call.
-func New(_ context.Context, s Settings) (*Estate, error) {
+func New(ctx context.Context, s Settings) (*Estate, error) {
 	for i, account := range s.Accounts {
 		if slices.Contains(s.Accounts[:i], account) {
 			return nil, fmt.Errorf("scope %s is listed twice", account)
@@ -79,6 +79,7 @@ func New(_ context.Context, s Settings) (*Estate, error) {
 	}
 	t := base.Clone()
 	t.DisableCompression = true // capture keeps what crossed the wire
+	t.OnProxyConnectResponse = proxied
 	if s.InFlight > 0 {
 		t.MaxIdleConnsPerHost = s.InFlight
 		t.MaxIdleConns = max(t.MaxIdleConns, 4*s.InFlight)
@@ -89,15 +90,20 @@ func New(_ context.Context, s Settings) (*Estate, error) {
 		return e, nil
 	}
 	var err error
-	if e.identity, err = ambient(s, &http.Client{Transport: t, Timeout: credentialTimeout}); err != nil {
+	if e.identity, err = ambient(ctx, s, t); err != nil {
 		return nil, err
 	}
 	return e, nil
 }
 
-// credentialTimeout bounds one attempt of a call for a token, which does not go
-// through the runner's transport.
-const credentialTimeout = 30 * time.Second
+// proxied says that it was the proxy that refused, and not Google. The transport
+// itself would give the text of the status alone, such as "Forbidden".
+func proxied(_ context.Context, proxy *url.URL, to *http.Request, answer *http.Response) error {
+	if answer.StatusCode == http.StatusOK {
+		return nil
+	}
+	return fmt.Errorf("the proxy %s does not connect to %s: it answered %s", proxy.Host, to.Host, answer.Status)
+}
 
 // Transport is the tuned transport that every call of the estate shares. The
 // runner puts its limits and its capture on top of it.

@@ -66,9 +66,13 @@ const longestWait = time.Minute
 // passes says whether the cause of a failure may be over soon.
 func passes(ctx context.Context, resp *http.Response, err error) bool {
 	if err != nil {
-		var final interface{ CanceledError() bool }
+		var canceled interface{ CanceledError() bool }
 		var token *credentialError
-		return ctx.Err() == nil && !errors.As(err, &token) && !(errors.As(err, &final) && final.CanceledError())
+		var exchange *capture.ExchangeError
+		final := errors.As(err, &token) ||
+			errors.As(err, &exchange) && exchange.Sort == capture.TLSFailure ||
+			errors.As(err, &canceled) && canceled.CanceledError()
+		return ctx.Err() == nil && !final
 	}
 	if throttled, _ := Throttled(resp); throttled {
 		return true

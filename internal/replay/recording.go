@@ -39,6 +39,7 @@ type recording struct {
 	replayer *capture.Replayer
 	entries  map[string]*capture.Entry // by id
 	hosts    map[[2]string][]*url.URL  // by service and region: scheme and host, distinct
+	paths    map[[2]string][]string    // by service and region, distinct
 }
 
 // openRecording reads the exchanges of a run.
@@ -57,7 +58,7 @@ func openRecording(store *payload.Store, r *evidence.Run, s evidence.Statement, 
 		defer func() { _ = f.Close() }() // read-only, and its digest was checked at its end
 		files = append(files, f)
 	}
-	out := &recording{entries: make(map[string]*capture.Entry), hosts: make(map[[2]string][]*url.URL)}
+	out := &recording{entries: make(map[string]*capture.Entry), hosts: make(map[[2]string][]*url.URL), paths: make(map[[2]string][]string)}
 	if out.replayer, err = capture.OpenReplay(capture.ReplayOptions{Describe: describe, Sensitive: sensitive}, files...); err != nil {
 		return nil, err
 	}
@@ -68,11 +69,14 @@ func openRecording(store *payload.Store, r *evidence.Run, s evidence.Statement, 
 		if out.First == "" {
 			out.First = e.Request.URL
 		}
-		u, err := hostOf(e.Request.URL)
+		u, path, err := split(e.Request.URL)
 		if err != nil {
 			return nil, fmt.Errorf("exchange %s: %w", e.ID, err)
 		}
 		at := [2]string{e.Service, e.Region}
+		if !slices.Contains(out.paths[at], path) {
+			out.paths[at] = append(out.paths[at], path)
+		}
 		if !slices.ContainsFunc(out.hosts[at], func(have *url.URL) bool { return *have == *u }) {
 			out.hosts[at] = append(out.hosts[at], u)
 		}

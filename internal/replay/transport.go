@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -117,22 +118,42 @@ func (r *recording) hasNext(exchange string, number int) bool {
 // toRecordedHost sends a request to where its service was reached then, such
 // as an endpoint of the operator's own.
 func (r *recording) toRecordedHost(req *http.Request, l capture.Labels) *http.Request {
-	hosts := r.hosts[[2]string{l.Service, l.Region}]
+	at := [2]string{l.Service, l.Region}
+	hosts := r.hosts[at]
 	if len(hosts) != 1 || hosts[0].Host == req.URL.Host {
 		return req
 	}
 	out := req.Clone(req.Context())
 	out.URL.Scheme, out.URL.Host, out.Host = hosts[0].Scheme, hosts[0].Host, ""
+	path := r.before(at, req.URL.EscapedPath()) + req.URL.EscapedPath()
+	if unescaped, err := url.PathUnescape(path); err == nil { // both were parsed: they can be
+		out.URL.Path, out.URL.RawPath = unescaped, path
+	}
 	return out
 }
 
-// hostOf gives where a request went: scheme and host.
-func hostOf(raw string) (*url.URL, error) {
+// before gives what the endpoint of a service had before the path of a request.
+// It is before all paths of the service, so that no other call answers.
+func (r *recording) before(at [2]string, path string) string {
+	if path == "/" || slices.Contains(r.paths[at], path) {
+		return ""
+	}
+	for _, recorded := range r.paths[at] {
+		before, ok := strings.CutSuffix(recorded, path)
+		if ok && !slices.ContainsFunc(r.paths[at], func(p string) bool { return !strings.HasPrefix(p, before+"/") }) {
+			return before
+		}
+	}
+	return ""
+}
+
+// split gives where a request went, scheme and host, and its path there.
+func split(raw string) (host *url.URL, path string, err error) {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
+	return &url.URL{Scheme: u.Scheme, Host: u.Host}, u.EscapedPath(), nil
 }
 
 // waitNot is the wait of a replay: what was waited for is at hand.
