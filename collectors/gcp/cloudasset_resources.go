@@ -28,6 +28,8 @@ func cloudassetResources(e *Estate) *collector {
 			// key and value, and nothing tells which of them is a secret.
 			"value",
 			"privateKeyData", "privateKey", "clientKey", "rawKey", "rsaEncryptedKey", "password", "rootPassword",
+			// What a notification channel signs in with where it sends to.
+			"auth_token", "service_key", "sensitiveLabels",
 		},
 	}}
 }
@@ -68,11 +70,14 @@ func resourceTypes() []assetKind {
 		{"compute.googleapis.com/TargetHttpsProxy", "gcp.compute.target_https_proxy"},
 		{"compute.googleapis.com/RegionUrlMap", "gcp.compute.url_map"},
 		{"compute.googleapis.com/UrlMap", "gcp.compute.url_map"},
+		{"essentialcontacts.googleapis.com/Contact", "gcp.essentialcontacts.contact"},
 		{"iam.googleapis.com/ServiceAccount", "gcp.iam.service_account"},
 		{"iam.googleapis.com/ServiceAccountKey", "gcp.iam.service_account_key"},
 		{"logging.googleapis.com/LogBucket", "gcp.logging.bucket"},
 		{"logging.googleapis.com/LogSink", "gcp.logging.sink"},
 		{"monitoring.googleapis.com/AlertPolicy", "gcp.monitoring.alert_policy"},
+		{"monitoring.googleapis.com/NotificationChannel", "gcp.monitoring.notification_channel"},
+		{"serviceusage.googleapis.com/Service", "gcp.serviceusage.service"},
 		{"sqladmin.googleapis.com/Instance", "gcp.sqladmin.instance"},
 		{"storage.googleapis.com/Bucket", "gcp.storage.bucket"},
 	}
