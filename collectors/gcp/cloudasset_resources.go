@@ -55,6 +55,7 @@ func resourceTypes() []assetKind {
 		{"compute.googleapis.com/RegionDisk", "gcp.compute.disk"},
 		{"compute.googleapis.com/Firewall", "gcp.compute.firewall"},
 		{"compute.googleapis.com/FirewallPolicy", "gcp.compute.firewall_policy"},
+		{"compute.googleapis.com/Image", "gcp.compute.image"},
 		{"compute.googleapis.com/Instance", "gcp.compute.instance"},
 		{"compute.googleapis.com/Network", "gcp.compute.network"},
 		{"compute.googleapis.com/ResourcePolicy", "gcp.compute.resource_policy"},
