@@ -39,8 +39,9 @@ func assetSecrets() []string {
 		"headerMatches.exactMatch", "headerMatches.prefixMatch", "headerMatches.suffixMatch", "headerMatches.regexMatch",
 		"queryParameterMatches.exactMatch", "queryParameterMatches.regexMatch",
 		"requestHeadersToAdd.headerValue", "tests.headers.value",
-		// The address of a webhook, of a notification channel, lets in who knows it.
-		"labels.url",
+		// What a notification channel signs in with where it sends to. The address of
+		// a webhook lets in who knows it, and a number is a person's.
+		"auth_token", "service_key", "sensitiveLabels", "labels.url", "labels.number",
 	}
 }
 
@@ -65,6 +66,7 @@ func resourceTypes() []assetKind {
 		{"compute.googleapis.com/RegionDisk", "gcp.compute.disk"},
 		{"compute.googleapis.com/Firewall", "gcp.compute.firewall"},
 		{"compute.googleapis.com/FirewallPolicy", "gcp.compute.firewall_policy"},
+		{"compute.googleapis.com/Image", "gcp.compute.image"},
 		{"compute.googleapis.com/Instance", "gcp.compute.instance"},
 		{"compute.googleapis.com/Network", "gcp.compute.network"},
 		{"compute.googleapis.com/ResourcePolicy", "gcp.compute.resource_policy"},
@@ -80,11 +82,17 @@ func resourceTypes() []assetKind {
 		{"compute.googleapis.com/TargetHttpsProxy", "gcp.compute.target_https_proxy"},
 		{"compute.googleapis.com/RegionUrlMap", "gcp.compute.url_map"},
 		{"compute.googleapis.com/UrlMap", "gcp.compute.url_map"},
+		{"essentialcontacts.googleapis.com/Contact", "gcp.essentialcontacts.contact"},
+		{"file.googleapis.com/Instance", "gcp.file.instance"},
 		{"iam.googleapis.com/ServiceAccount", "gcp.iam.service_account"},
 		{"iam.googleapis.com/ServiceAccountKey", "gcp.iam.service_account_key"},
 		{"logging.googleapis.com/LogBucket", "gcp.logging.bucket"},
 		{"logging.googleapis.com/LogSink", "gcp.logging.sink"},
 		{"monitoring.googleapis.com/AlertPolicy", "gcp.monitoring.alert_policy"},
+		{"monitoring.googleapis.com/NotificationChannel", "gcp.monitoring.notification_channel"},
+		{"pubsub.googleapis.com/Topic", "gcp.pubsub.topic"},
+		{"redis.googleapis.com/Instance", "gcp.redis.instance"},
+		{"serviceusage.googleapis.com/Service", "gcp.serviceusage.service"},
 		{"sqladmin.googleapis.com/Instance", "gcp.sqladmin.instance"},
 		{"storage.googleapis.com/Bucket", "gcp.storage.bucket"},
 	}

@@ -174,7 +174,16 @@ func (d *discovery) asset(t *testing.T, asset map[string]any) []string {
 	service, _, _ := strings.Cut(kind, ".")
 	version, _ := resource["version"].(string)
 	name, _ := resource["discoveryName"].(string)
-	return d.of(t, service+"/"+version).check(&schema{Ref: name}, resource["data"], kind)
+	doc := d.of(t, service+"/"+version)
+	if doc.Schemas[name] == nil {
+		// Some documents write the whole name: GoogleApiServiceusageV1Service.
+		for full := range doc.Schemas {
+			if strings.HasSuffix(full, strings.ToUpper(version)+name) {
+				name = full
+			}
+		}
+	}
+	return doc.check(&schema{Ref: name}, resource["data"], kind)
 }
 
 func list(v any) []map[string]any {
