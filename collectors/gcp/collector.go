@@ -65,6 +65,9 @@ func (t *task) listFailed(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	}
 	g := failure(err)
+	if part, ok := errors.AsType[*ofError](err); ok {
+		g.Message = part.of + ": " + g.Message
+	}
 	g.Operation = operationOf(err)
 	if g.Operation == "" {
 		g.Operation = t.spec.Name
@@ -84,6 +87,15 @@ func (t *task) listFailed(ctx context.Context, err error) error {
 	}
 	return nil
 }
+
+// ofError says of what a list was asked that is a part of the scope's.
+type ofError struct {
+	of  string
+	err error
+}
+
+func (e *ofError) Error() string { return e.of + ": " + e.err.Error() }
+func (e *ofError) Unwrap() error { return e.err }
 
 // pages reads a list to its end: next reads the page after a token, the first
 // after an empty one.
