@@ -7,6 +7,7 @@ func Catalogue(e *Estate) []collectors.Collector {
 	return []collectors.Collector{
 		cloudassetIAMPolicies(e),
 		cloudassetResources(e),
+		cloudresourcemanagerProjects(e),
 		directoryUsers(e),
 		loggingEntries(e),
 		securityServices(e),

@@ -70,6 +70,9 @@ func (t *task) listFailed(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	}
 	g := failure(err)
+	if part, ok := errors.AsType[*ofError](err); ok {
+		g.Message = part.of + ": " + g.Message
+	}
 	g.Operation = operationOf(err)
 	if g.Operation == "" {
 		g.Operation = t.spec.Name
@@ -92,6 +95,15 @@ func (t *task) listFailed(ctx context.Context, err error) error {
 
 // errEnough is what the reader of a page gives when it needs no further page.
 var errEnough = errors.New("enough")
+
+// ofError says of what a list was asked that is a part of the scope's.
+type ofError struct {
+	of  string
+	err error
+}
+
+func (e *ofError) Error() string { return e.of + ": " + e.err.Error() }
+func (e *ofError) Unwrap() error { return e.err }
 
 // pages reads a list to its end: next reads the page after a token, the first
 // after an empty one.

@@ -70,6 +70,8 @@ func routes() []route {
 		{regexp.MustCompile(`^/v1/` + largeAccount + `/assets$`), (*large).listAssets},
 		{regexp.MustCompile(`^/v1/projects/(\d+)/locations/global/securityCenterServices$`), (*large).securityServices},
 		{regexp.MustCompile(`^/v1/projects/example-(\d+)/instances/[a-z]+/backupRuns$`), (*large).backupRuns},
+		{regexp.MustCompile(`^/v3/folders$`), (*large).folders},
+		{regexp.MustCompile(`^/v3/projects$`), (*large).projects},
 		{regexp.MustCompile(`^/v2/entries:list$`), (*large).entries},
 	}
 }
@@ -179,12 +181,8 @@ func (l *large) ancestors(i int) string {
 func (l *large) asset(i int) string {
 	switch p := home(i); typeOf(i) {
 	case projectType:
-		state := "ACTIVE"
-		if p == deletedProject {
-			state = "DELETE_REQUESTED"
-		}
 		return fmt.Sprintf(`{"name": %q, "assetType": %q, "ancestors": %s, "updateTime": "2026-06-01T00:00:00Z", "resource": {"version": "v3", "data": {"name": "projects/%s", "projectId": "example-%d", "state": %q}}}`,
-			projectName(p), projectType, l.ancestors(i), number(p), p, state)
+			projectName(p), projectType, l.ancestors(i), number(p), p, state(p))
 	case instanceType:
 		return fmt.Sprintf(`{"name": %q, "assetType": %q, "ancestors": %s, "updateTime": "2026-06-01T00:00:00Z", "resource": {"version": "v1", "parent": %q, "location": "europe-west1", "data": {"name": "orders", "project": "example-%d", "state": "RUNNABLE", "instanceType": "CLOUD_SQL_INSTANCE", "createTime": "2025-03-01T09:00:00Z", "settings": {"backupConfiguration": {"enabled": true, "startTime": "02:00", "backupTier": "STANDARD"}}}}}`,
 			instanceName(p), instanceType, l.ancestors(i), projectName(p), p)
@@ -269,6 +267,38 @@ func (l *large) entries(p int, _ url.Values) (int, string) {
 		return own(p, `{}`)
 	}
 	return own(p, `{"entries": [{"insertId": "1q2w3e", "timestamp": "2026-06-29T14:03:21Z"}]}`)
+}
+
+// folderOf gives the folder of a project.
+func folderOf(p int) string { return fmt.Sprintf("folders/%d", 1+p%largeFolders) }
+
+// state gives that of a project.
+func state(p int) string {
+	if p == deletedProject {
+		return "DELETE_REQUESTED"
+	}
+	return "ACTIVE"
+}
+
+// folders lists what stands beneath the organisation, and nothing beneath those.
+func (l *large) folders(_ int, q url.Values) (int, string) {
+	var all []string
+	for f := range largeFolders {
+		if q.Get("parent") == largeAccount {
+			all = append(all, fmt.Sprintf(`{"name": "folders/%d", "parent": %q, "displayName": "Team %d", "state": "ACTIVE"}`, f+1, largeAccount, f+1))
+		}
+	}
+	return http.StatusOK, `{"folders": [` + strings.Join(all, ", ") + `]}`
+}
+
+func (l *large) projects(_ int, q url.Values) (int, string) {
+	var all []string
+	for p := range largeProjects {
+		if q.Get("parent") == folderOf(p) {
+			all = append(all, fmt.Sprintf(`{"name": "projects/%s", "parent": %q, "projectId": "example-%d", "state": %q, "createTime": "2025-03-01T09:00:00Z"}`, number(p), folderOf(p), p, state(p)))
+		}
+	}
+	return http.StatusOK, `{"projects": [` + strings.Join(all, ", ") + `]}`
 }
 
 // largeEstate gives the large organisation over a server.

@@ -32,6 +32,10 @@ func TestOrganization(t *testing.T) {
 	e := largeEstate(t, address)
 	// The Workspace domain is read elsewhere; its tests are beside its recordings.
 	all := slices.DeleteFunc(gcp.Catalogue(e), func(c collectors.Collector) bool { return c.Spec().Reach == collectors.Organization })
+	troubled := map[string]bool{}
+	for _, p := range []int{movedProject, refusedProject, offProject, otherOff} {
+		troubled[projectName(p)], troubled[instanceName(p)] = true, true
+	}
 	surveyed := map[string]*seen{}
 	for _, c := range all {
 		l.calls = 0
@@ -40,6 +44,11 @@ func TestOrganization(t *testing.T) {
 		surveyed[c.Spec().Name] = got
 		if want := fewest(c.Spec()); l.calls != want+len(got.waits) {
 			t.Errorf("%s: %d calls, want %d and one for each of %d refusals", c.Spec().Name, l.calls, want, len(got.waits))
+		}
+		for _, g := range got.gaps {
+			if !troubled[g.Resource] {
+				t.Errorf("%s: a gap of its own: %+v", c.Spec().Name, g)
+			}
 		}
 		for _, d := range got.waits {
 			if d < 17*time.Second || d > time.Minute {
@@ -114,7 +123,13 @@ func largeVerdicts() map[string]map[string]evidence.Status {
 			}
 		}
 	}
+	inventory := map[string]evidence.Status{}
+	for p := range largeProjects {
+		inventory[projectName(p)] = evidence.Pass
+	}
+	inventory[projectName(deletedProject)] = evidence.NotApplicable
 	return map[string]map[string]evidence.Status{
+		"gcp-project-inventory":    inventory,
 		"gcp-audit-admin-activity": logs,
 		//"gcp-scc-enabled":     services,
 		"gcp-sql-backup-runs": backups,
@@ -167,12 +182,15 @@ func BenchmarkOrganization(b *testing.B) {
 }
 
 // fewest gives the fewest calls by which a collector can read the large
-// organisation: full pages of a listing, or one of the projects or databases and
-// one call for each, but for a project that is being deleted.
+// organisation: full pages of a listing, two for what stands beneath each folder,
+// or one of the projects or databases and one call for each, but for a project that
+// is being deleted.
 func fewest(spec collectors.Spec) int {
 	switch {
 	case spec.Name == "gcp.cloudasset_resources":
 		return largeAssets / 1000
+	case spec.Name == "gcp.cloudresourcemanager_projects":
+		return 2 + 2*largeFolders
 	case spec.Name == "gcp.sqladmin_backup_runs":
 		return 1 + largeInstances
 	case slices.ContainsFunc(spec.Calls, func(call collectors.Call) bool { return call.Field != "" }):
