@@ -21,7 +21,15 @@ import (
 // documents that come with the client library. A fixture may leave members out,
 // as Google does; it may not have one, a type or a value that is not described.
 func TestDocumented(t *testing.T) {
-	d := discovery{dir: libraryDir(t), documents: map[string]*document{}}
+	d := discovery{dir: libraryDir(t), documents: map[string]*document{}, pages: map[string]bool{}}
+	pages, err := fs.ReadFile(recordings.FS(), "assets.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(pages)) {
+		kind, page, _ := strings.Cut(line, "\t")
+		d.pages[kind] = strings.HasPrefix(page, "https://cloud.google.com/")
+	}
 	names, err := fs.Glob(recordings.FS(), "*/*.har")
 	if err != nil || len(names) == 0 {
 		t.Fatal("no recordings", err)
@@ -84,6 +92,7 @@ func libraryDir(t *testing.T) string {
 type discovery struct {
 	dir       string
 	documents map[string]*document
+	pages     map[string]bool // by type of asset: it is said from which page one was written
 }
 
 type document struct {
@@ -171,6 +180,9 @@ func (d *discovery) asset(t *testing.T, asset map[string]any) []string {
 		return nil
 	}
 	kind, _ := asset["assetType"].(string)
+	if !d.pages[kind] {
+		return []string{"assets.tsv names no page from which an asset of the type " + kind + " was written"}
+	}
 	service, _, _ := strings.Cut(kind, ".")
 	version, _ := resource["version"].(string)
 	name, _ := resource["discoveryName"].(string)

@@ -4,8 +4,8 @@
 //
 // The same files are the fixtures of the collectors' tests and the estate of
 // the demo. No emulator of a third party covers these facts. They were written by
-// hand, from no real organisation: each entry's comment names the page of the call,
-// the catalogue of asset types that of what an asset holds, and a test holds every
+// hand, from no real organisation: each entry's comment names the page of its call,
+// assets.tsv that of what an asset of each type holds, and a test holds every
 // member, type and enumeration against Google's discovery documents. Which of them
 // occur together, no test can say. They are not evidence of anything.
 //
@@ -22,7 +22,7 @@ import (
 	"time"
 )
 
-//go:embed organizations-123456789012 example-solo
+//go:embed organizations-123456789012 example-solo assets.tsv
 var files embed.FS
 
 // FS gives the files.
