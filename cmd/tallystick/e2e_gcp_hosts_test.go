@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -244,14 +245,17 @@ func (h *hosts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case userCall:
 		_ = json.NewEncoder(w).Encode(map[string]any{"access_token": userToken, "token_type": "Bearer", "expires_in": 3599})
 	default:
-		h.replay(w, r)
+		h.replay(w, r, body)
 	}
 }
 
 // replay answers as recorded.
-func (h *hosts) replay(w http.ResponseWriter, r *http.Request) {
+func (h *hosts) replay(w http.ResponseWriter, r *http.Request, body []byte) {
 	asked := r.Clone(r.Context())
 	asked.URL.Scheme, asked.URL.Host, asked.RequestURI, asked.Body = "https", r.Host, "", nil
+	if len(body) > 0 {
+		asked.Body = io.NopCloser(bytes.NewReader(body))
+	}
 	answer, err := h.recorded.RoundTrip(asked)
 	if err != nil {
 		h.wrong = append(h.wrong, err.Error())

@@ -70,7 +70,8 @@ func (t *task) listFailed(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	}
 	g := failure(err)
-	if part, ok := errors.AsType[*ofError](err); ok {
+	token, tokenless := errors.AsType[*credentialError](err)
+	if part, ok := errors.AsType[*ofError](err); ok && !tokenless {
 		g.Message = part.of + ": " + g.Message
 	}
 	g.Operation = operationOf(err)
@@ -83,7 +84,7 @@ func (t *task) listFailed(ctx context.Context, err error) error {
 		if call.Kind != "" {
 			kinds = []string{call.Kind}
 		}
-	} else if token, ok := errors.AsType[*credentialError](err); ok {
+	} else if tokenless {
 		g.Permission = token.permission
 	}
 	for _, kind := range kinds {
