@@ -132,7 +132,7 @@ func TestPermissionsAreNeverMixed(t *testing.T) {
 	for _, line := range []string{
 		"provider,what,name,collectors\n",
 		"\naws,permission,s3:ListAllMyBuckets,aws.s3_buckets\n",
-		"\ngcp,permission,cloudasset.assets.listResource,gcp.cloudasset_resources\n",
+		"\ngcp,permission,resourcemanager.folders.list,gcp.cloudresourcemanager_projects\n",
 	} {
 		if !strings.Contains(b.String(), line) {
 			t.Errorf("no line %q", line)

@@ -63,24 +63,22 @@ type found struct {
 // details lists the assets of one type in the scope and asks a service's own API
 // about each, several at a time. What is observed is the asset as received, with
 // the answers beside it. An answer that was refused is a gap of that field of that
-// subject alone. Nothing is asked about a project that is being deleted, which
-// answers nobody, nor about one that the operator left out: the field is absent.
+// subject alone; where the list broke off, what came before is asked about all the
+// same. Nothing is asked about a project that is being deleted, which answers
+// nobody, nor about one that the operator left out: the field is absent.
 func (t *task) details(ctx context.Context, kind, assetType string, all ...detail) error {
-	var subjects []subject
-	err := t.assets(ctx, "RESOURCE", []string{assetType}, func(asset map[string]any, page answer) error {
-		subjects = append(subjects, subject{resource: assetOf(kind, asset, page), asset: asset})
-		return nil
-	})
-	if err != nil {
-		return err
-	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(1, t.in.InFlight))
-	for _, s := range subjects {
+	listed := t.assets(ctx, "RESOURCE", []string{assetType}, func(asset map[string]any, page answer) error {
+		s := subject{resource: assetOf(kind, asset, page), asset: asset}
 		group.Go(func() error { return t.detail(ctx, s, all) })
-	}
+		return nil
+	})
 	if err := group.Wait(); err != nil {
 		return err
+	}
+	if listed != nil {
+		return listed
 	}
 	t.emit.Listed(kind, "")
 	return nil

@@ -3,6 +3,7 @@ package preflight
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/tallystick/tallystick/collectors"
 	"github.com/tallystick/tallystick/evidence"
@@ -59,7 +60,7 @@ func (e *emit) Gap(g evidence.Gap) {
 	if e.also != nil {
 		e.also.Gap(g)
 	}
-	if g.Message == (enough{}).Error() {
+	if strings.HasSuffix(g.Message, (enough{}).Error()) {
 		return
 	}
 	call, declared := e.spec.Call(g.Operation)
