@@ -8,6 +8,7 @@ func Catalogue(e *Estate) []collectors.Collector {
 		cloudassetIAMPolicies(e),
 		cloudassetResources(e),
 		directoryUsers(e),
+		orgpolicyProjects(e),
 		securityServices(e),
 	}
 }
