@@ -6,6 +6,7 @@ import "github.com/tallystick/tallystick/collectors"
 func Catalogue(e *Estate) []collectors.Collector {
 	return []collectors.Collector{
 		cloudassetIAMPolicies(e),
+		cloudassetOrgPolicies(e),
 		cloudassetResources(e),
 		directoryUsers(e),
 		orgpolicyProjects(e),
