@@ -9,6 +9,7 @@ func Catalogue(e *Estate) []collectors.Collector {
 		cloudassetOrgPolicies(e),
 		cloudassetResources(e),
 		directoryUsers(e),
+		networkmanagementFlowLogs(e),
 		orgpolicyProjects(e),
 		securityServices(e),
 	}
