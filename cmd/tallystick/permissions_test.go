@@ -84,7 +84,7 @@ func TestEveryCollectorOff(t *testing.T) {
 // TestGooglePermissions: in each form are the permissions that the collectors
 // need, planted here by hand; OAuth scopes and APIs are in no role.
 func TestGooglePermissions(t *testing.T) {
-	role := []string{"cloudasset.assets.listIamPolicy", "cloudasset.assets.listResource"}
+	role := []string{"cloudasset.assets.listIamPolicy", "cloudasset.assets.listOrgPolicy", "cloudasset.assets.listResource"}
 	const scope = "https://www.googleapis.com/auth/admin.directory.user.readonly"
 	apis := []string{"admin.googleapis.com", "cloudasset.googleapis.com", "iamcredentials.googleapis.com"}
 	for _, form := range []string{"table", "csv", "json", "yaml", "terraform"} {

@@ -6,10 +6,13 @@ import "github.com/tallystick/tallystick/collectors"
 func Catalogue(e *Estate) []collectors.Collector {
 	return []collectors.Collector{
 		cloudassetIAMPolicies(e),
+		cloudassetOrgPolicies(e),
 		cloudassetResources(e),
 		cloudresourcemanagerProjects(e),
 		directoryUsers(e),
 		loggingEntries(e),
+		networkmanagementFlowLogs(e),
+		orgpolicyProjects(e),
 		securityServices(e),
 		sqlBackupRuns(e),
 	}

@@ -224,7 +224,7 @@ func TestLostPage(t *testing.T) {
 		{"another form", func(r *http.Request) (*http.Response, error) {
 			// Whatever list it is, its members do not say what they are of.
 			var lists []string
-			for _, field := range []string{"assets", "folders", "projects", "users", "securityCenterServices", "items", "entries"} {
+			for _, field := range []string{"assets", "folders", "projects", "users", "securityCenterServices", "items", "entries", "vpcFlowLogsConfigs"} {
 				lists = append(lists, `"`+field+`": [{"updateTime": "2026-06-30T06:17:00Z"}]`)
 			}
 			return answered(r, 200, "{"+strings.Join(lists, ", ")+"}"), nil

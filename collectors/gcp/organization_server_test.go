@@ -70,6 +70,9 @@ func routes() []route {
 		{regexp.MustCompile(`^/v1/` + largeAccount + `/assets$`), (*large).listAssets},
 		{regexp.MustCompile(`^/v1/projects/(\d+)/locations/global/securityCenterServices$`), (*large).securityServices},
 		{regexp.MustCompile(`^/v1/projects/example-(\d+)/instances/[a-z]+/backupRuns$`), (*large).backupRuns},
+		{regexp.MustCompile(`^/v1/projects/(\d+)/locations/global/vpcFlowLogsConfigs$`), (*large).flowLogs},
+		{regexp.MustCompile(`^/v1/` + largeAccount + `/locations/global/vpcFlowLogsConfigs$`), (*large).flowLogs},
+		{regexp.MustCompile(`^/v2/projects/(\d+)/policies/storage\.publicAccessPrevention:getEffectivePolicy$`), (*large).publicAccess},
 		{regexp.MustCompile(`^/v3/folders$`), (*large).folders},
 		{regexp.MustCompile(`^/v3/projects$`), (*large).projects},
 		{regexp.MustCompile(`^/v2/entries:list$`), (*large).entries},
@@ -248,6 +251,17 @@ func (l *large) securityServices(p int, _ url.Values) (int, string) {
 	}
 	return own(p, `{"securityCenterServices": [`+service("security-health-analytics", "ENABLED")+`, `+service("event-threat-detection", state)+`]}`)
 }
+
+// publicPrevented says whether organisation policy keeps buckets of a project from
+// being public.
+func publicPrevented(p int) bool { return p%2 == 0 }
+
+func (l *large) publicAccess(p int, _ url.Values) (int, string) {
+	return own(p, fmt.Sprintf(`{"name": "projects/%s/policies/storage.publicAccessPrevention", "spec": {"rules": [{"enforce": %t}]}}`, number(p), publicPrevented(p)))
+}
+
+// flowLogs answers that there are no configurations, of a project or of all.
+func (l *large) flowLogs(p int, _ url.Values) (int, string) { return own(p, `{}`) }
 
 // backedUpFine says whether the newest backup of a project's database is one.
 func backedUpFine(p int) bool { return p%4 != 0 }
