@@ -7,6 +7,10 @@ func Catalogue(e *Estate) []collectors.Collector {
 	return []collectors.Collector{
 		cloudassetIAMPolicies(e),
 		cloudassetResources(e),
+		cloudIdentityGroups(e),
+		cloudIdentityPolicies(e),
+		cloudIdentitySSO(e),
+		directoryOrgUnits(e),
 		directoryUsers(e),
 		securityServices(e),
 	}

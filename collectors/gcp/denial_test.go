@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"iter"
 	"maps"
 	"net/http"
 	"slices"
@@ -186,7 +187,10 @@ func TestLostPage(t *testing.T) {
 		{"another form", func(r *http.Request) (*http.Response, error) {
 			// Whatever list it is, its members do not say what they are of.
 			var lists []string
-			for _, field := range []string{"assets", "users", "securityCenterServices"} {
+			for _, field := range []string{
+				"assets", "inboundOidcSsoProfiles", "inboundSamlSsoProfiles", "inboundSsoAssignments", "memberships",
+				"organizationUnits", "policies", "securityCenterServices", "users",
+			} {
 				lists = append(lists, `"`+field+`": [{"updateTime": "2026-06-30T06:17:00Z"}]`)
 			}
 			return answered(r, 200, "{"+strings.Join(lists, ", ")+"}"), nil
@@ -207,7 +211,7 @@ func TestLostPage(t *testing.T) {
 						tries[req.URL.Path]++
 						return way.answer(req)
 					})
-					if len(tries) == 0 && call.Field != "" {
+					if len(tries) == 0 && (call.Field != "" || call.Operation == "directory.orgunits.list") {
 						return // one answer tells it all
 					}
 					want := evidence.Gap{Operation: call.Operation, Permission: call.Needs(), Class: way.class, Code: way.code, Field: call.Field}
@@ -268,8 +272,25 @@ func TestRepeatedToken(t *testing.T) {
 			}
 			return answered(req, 200, `{"nextPageToken": "again"}`), nil
 		})
-		call := c.Spec().Calls[0]
-		lost(t, got, c.Spec().Kinds, evidence.Gap{Operation: call.Operation, Permission: call.Needs(), Class: evidence.Malformed})
+		for kinds, call := range lists(c.Spec()) {
+			lost(t, got, kinds, evidence.Gap{Operation: call.Operation, Permission: call.Needs(), Class: evidence.Malformed})
+		}
+	}
+}
+
+// lists gives the calls of a collector that list, each with the kinds that rest
+// on it.
+func lists(spec collectors.Spec) iter.Seq2[[]string, collectors.Call] {
+	return func(yield func([]string, collectors.Call) bool) {
+		for _, call := range spec.Calls {
+			kinds := spec.Kinds
+			if call.Kind != "" {
+				kinds = []string{call.Kind}
+			}
+			if call.Field == "" && !yield(kinds, call) {
+				return
+			}
+		}
 	}
 }
 
@@ -278,13 +299,15 @@ func TestRepeatedToken(t *testing.T) {
 func TestWithoutWorkspace(t *testing.T) {
 	e := made(t, gcp.Settings{Accounts: recordings.Accounts()})
 	for _, c := range gcp.Catalogue(e) {
-		if c.Spec().Reach != collectors.Organization {
+		delegated := slices.DeleteFunc(slices.Clone(c.Spec().Calls), func(c collectors.Call) bool { return !strings.HasPrefix(c.Needs(), "https://") })
+		if len(delegated) == 0 {
 			continue
 		}
 		got := newSeen()
 		collect(t, c, "organizations/123456789012", http.NewFileTransport(http.Dir(t.TempDir())), got)
-		call := c.Spec().Calls[0]
-		lost(t, got, c.Spec().Kinds, evidence.Gap{Operation: call.Operation, Permission: call.Needs(), Class: evidence.Denied, Code: "NOT_CONFIGURED"})
+		for _, call := range delegated {
+			lost(t, got, []string{call.Kind}, evidence.Gap{Operation: call.Operation, Permission: call.Needs(), Class: evidence.Denied, Code: "NOT_CONFIGURED"})
+		}
 		if !strings.Contains(got.gaps[0].Message, "gcp.workspace") || len(got.requests) > 0 {
 			t.Errorf("gap %+v after requests %v", got.gaps[0], got.requests)
 		}
