@@ -111,7 +111,9 @@ func lacks(t *testing.T, got *seen, kind string, want evidence.Gap) {
 			continue
 		}
 		n++
-		if slices.ContainsFunc(got.gaps, func(g evidence.Gap) bool { return want.Field == g.Field && g.Resource == o.ID && g.Kind == kind && same(g, want) }) ==
+		if slices.ContainsFunc(got.gaps, func(g evidence.Gap) bool {
+			return want.Field == g.Field && g.Resource == o.ID && g.Kind == kind && same(g, want)
+		}) ==
 			(json.Valid(o.Body) && bytes.Contains(o.Body, []byte(`"`+want.Field+`"`))) {
 			t.Errorf("%s has the field %s, or no gap %+v among %+v", o.ID, want.Field, want, got.gaps)
 		}
