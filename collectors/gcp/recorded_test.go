@@ -83,7 +83,15 @@ func (s *seen) Gap(g evidence.Gap) {
 	s.gaps = append(s.gaps, g)
 }
 
+func (s *seen) asked(operation string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests[operation]++
+}
+
 func (s *seen) wait(_ context.Context, d time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.waits = append(s.waits, d)
 	return nil
 }
@@ -112,7 +120,7 @@ func replay(t *testing.T, c collectors.Collector, account string, in intercept) 
 	replayer, err := capture.OpenReplay(capture.ReplayOptions{
 		Describe: gcp.Describe, RepeatLast: true, Now: recordings.At,
 		Intercept: func(req *http.Request, l capture.Labels) (*http.Response, error) {
-			got.requests[l.Operation]++
+			got.asked(l.Operation)
 			if in == nil {
 				return nil, nil
 			}
