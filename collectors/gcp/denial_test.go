@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
-	"iter"
 	"maps"
 	"net/http"
 	"slices"
@@ -111,9 +110,7 @@ func lacks(t *testing.T, got *seen, kind string, want evidence.Gap) {
 			continue
 		}
 		n++
-		if slices.ContainsFunc(got.gaps, func(g evidence.Gap) bool {
-			return want.Field == g.Field && g.Resource == o.ID && g.Kind == kind && same(g, want)
-		}) ==
+		if slices.ContainsFunc(got.gaps, func(g evidence.Gap) bool { return want.Field == g.Field && g.Resource == o.ID && g.Kind == kind && same(g, want) }) ==
 			(json.Valid(o.Body) && bytes.Contains(o.Body, []byte(`"`+want.Field+`"`))) {
 			t.Errorf("%s has the field %s, or no gap %+v among %+v", o.ID, want.Field, want, got.gaps)
 		}
@@ -274,26 +271,22 @@ func TestRepeatedToken(t *testing.T) {
 			}
 			return answered(req, 200, `{"nextPageToken": "again"}`), nil
 		})
-		for kinds, call := range lists(c.Spec()) {
-			lost(t, got, kinds, evidence.Gap{Operation: call.Operation, Permission: call.Needs(), Class: evidence.Malformed})
+		for _, kind := range c.Spec().Kinds {
+			call := restsOn(c.Spec(), kind)
+			lost(t, got, []string{kind}, evidence.Gap{Operation: call.Operation, Permission: call.Needs(), Class: evidence.Malformed})
 		}
 	}
 }
 
-// lists gives the calls of a collector that list, each with the kinds that rest
-// on it.
-func lists(spec collectors.Spec) iter.Seq2[[]string, collectors.Call] {
-	return func(yield func([]string, collectors.Call) bool) {
-		for _, call := range spec.Calls {
-			kinds := spec.Kinds
-			if call.Kind != "" {
-				kinds = []string{call.Kind}
-			}
-			if call.Field == "" && !yield(kinds, call) {
-				return
-			}
-		}
-	}
+// restsOn gives the first call on which the list of a kind rests.
+func restsOn(spec collectors.Spec, kind string) collectors.Call {
+	return spec.Calls[slices.IndexFunc(spec.Calls, func(c collectors.Call) bool { return c.Kind == "" || c.Kind == kind })]
+}
+
+// delegated gives the calls of a collector to the Workspace domain: a super
+// administrator delegates their scopes.
+func delegated(spec collectors.Spec) []collectors.Call {
+	return slices.DeleteFunc(slices.Clone(spec.Calls), func(c collectors.Call) bool { return !strings.HasPrefix(c.Needs(), "https://") })
 }
 
 // TestWithoutWorkspace demands that without a way into the directory nothing is
@@ -301,13 +294,13 @@ func lists(spec collectors.Spec) iter.Seq2[[]string, collectors.Call] {
 func TestWithoutWorkspace(t *testing.T) {
 	e := made(t, gcp.Settings{Accounts: recordings.Accounts()})
 	for _, c := range gcp.Catalogue(e) {
-		delegated := slices.DeleteFunc(slices.Clone(c.Spec().Calls), func(c collectors.Call) bool { return !strings.HasPrefix(c.Needs(), "https://") })
-		if len(delegated) == 0 {
+		calls := delegated(c.Spec())
+		if len(calls) == 0 {
 			continue
 		}
 		got := newSeen()
 		collect(t, c, "organizations/123456789012", http.NewFileTransport(http.Dir(t.TempDir())), got)
-		for _, call := range delegated {
+		for _, call := range calls {
 			lost(t, got, []string{call.Kind}, evidence.Gap{Operation: call.Operation, Permission: call.Needs(), Class: evidence.Denied, Code: "NOT_CONFIGURED"})
 		}
 		if !strings.Contains(got.gaps[0].Message, "gcp.workspace") || len(got.requests) > 0 {
