@@ -29,7 +29,8 @@ const maxGroups = 10_000
 // cloudIdentityGroups reads the members of the groups that hold roles on the
 // organisation, the folders and the projects of a scope, and of the groups in
 // these, each once. A group is observed under its e-mail. One that can not be
-// read, as one of another domain, is a gap of that group alone.
+// read, as one of another domain, is a gap of that group alone; where the list of
+// policies broke off, the groups that came before are read all the same.
 //
 // Limits: groups that hold roles on a single resource only, such as a bucket, are
 // not read.
@@ -58,15 +59,12 @@ func readGroups(ctx context.Context, t *task) error {
 		return errRunner{err}
 	}
 	named := map[string][]string{} // the exchanges that name a group, by its e-mail
-	err = t.assets(ctx, "IAM_POLICY", containerTypes(), func(asset map[string]any, page answer) error {
+	listed := t.assets(ctx, "IAM_POLICY", containerTypes(), func(asset map[string]any, page answer) error {
 		for _, email := range groupsOf(asset) {
 			named[email] = append(named[email], page.exchange)
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
 	read := map[string]bool{}
 	for len(named) > 0 {
 		for email := range named {
@@ -79,6 +77,9 @@ func readGroups(ctx context.Context, t *task) error {
 			return err
 		}
 		maps.DeleteFunc(named, func(email string, _ []string) bool { return read[email] })
+	}
+	if listed != nil {
+		return listed
 	}
 	t.emit.Listed(groupKind, "")
 	return nil
