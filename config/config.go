@@ -187,7 +187,7 @@ func Default() Config {
 	return Config{
 		Evidence:    Evidence{Dir: "./evidence", Key: "./tallystick.key"},
 		Schedule:    Schedule{Default: "17 6 * * *", Timezone: "UTC"},
-		Limits:      Limits{InFlight: 32, Rate: map[string]float64{DefaultRate: 5, "account": 1, "cloudasset": 1.5, "iam": 2, "logging": 0.9, "organizations": 2, "s3": 20}},
+		Limits:      Limits{InFlight: 32, Rate: map[string]float64{DefaultRate: 5, "account": 1, "cloudasset": 1.5, "cloudidentity": 1, "iam": 2, "logging": 0.9, "organizations": 2, "s3": 20}},
 		AWS:         AWS{SessionName: "tallystick"},
 		Remediation: map[string]int{"critical": 7, "high": 30, "medium": 90, "low": 180},
 		HTTP:        HTTP{Listen: "127.0.0.1:8480"},

@@ -35,7 +35,7 @@ const (
 	federatedToken = "made-up-token-of-the-pool"       // to ask for the others
 	readerToken    = "made-up-token-of-the-account"    // for the cloud
 	signedToken    = "made-up.assertion.of-the-signer" // for the exchange
-	userToken      = "made-up-token-of-the-user"       // for the directory
+	userToken      = "made-up-token-of-the-user"       // for the domain
 )
 
 // The accounts that tallystick acts as. Each stands in a configuration of
@@ -57,10 +57,11 @@ const (
 	userCall     = "oauth2.token"
 )
 
-// Two of the hosts of what is read.
+// Some of the hosts of what is read.
 const (
 	cloudHost     = "cloudasset.googleapis.com"
 	directoryHost = "admin.googleapis.com"
+	identityHost  = "cloudidentity.googleapis.com"
 )
 
 // tokenHosts are those by which tokens are had.
@@ -215,7 +216,7 @@ func (h *hosts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if slices.Contains(h.apis, r.Host) {
 			call, bearer = r.Host, "Bearer "+readerToken
 		}
-		if r.Host == directoryHost {
+		if r.Host == directoryHost || r.Host == identityHost {
 			bearer = "Bearer " + userToken
 		}
 	}

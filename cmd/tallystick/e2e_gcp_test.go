@@ -168,10 +168,11 @@ func TestGoogle(t *testing.T) {
 		}
 	}
 	b.wantVerified(t)
-	// Of the directory no call was made, and so none can be made again.
+	// Of the domain no call was made, and so none of its five collectors, in either
+	// look, can make one again.
 	replayed := b.run(t, "replay", b.dir)
 	replayed.want(t, 3)
-	if !strings.Contains(replayed.stdout, "not performed: 2 of the runs") {
+	if !strings.Contains(replayed.stdout, "not performed: 10 of the runs") {
 		t.Errorf("replay says: %s", replayed.stdout)
 	}
 }

@@ -86,7 +86,7 @@ func TestEveryCollectorOff(t *testing.T) {
 func TestGooglePermissions(t *testing.T) {
 	role := []string{"cloudasset.assets.listIamPolicy", "cloudasset.assets.listOrgPolicy", "cloudasset.assets.listResource"}
 	const scope = "https://www.googleapis.com/auth/admin.directory.user.readonly"
-	apis := []string{"admin.googleapis.com", "cloudasset.googleapis.com", "iamcredentials.googleapis.com"}
+	apis := []string{"admin.googleapis.com", "cloudasset.googleapis.com", "cloudidentity.googleapis.com", "iamcredentials.googleapis.com"}
 	for _, form := range []string{"table", "csv", "json", "yaml", "terraform"} {
 		t.Run(form, func(t *testing.T) {
 			text := output(t, "permissions", "--provider", "gcp", "--output", form)
@@ -100,7 +100,7 @@ func TestGooglePermissions(t *testing.T) {
 			if form == "table" || form == "csv" || form == "terraform" {
 				wanted = apis
 			}
-			if got := regexp.MustCompile(`\b(?:admin|cloudasset|iamcredentials)\.googleapis\.com`).FindAllString(text, -1); !slices.Equal(got, wanted) {
+			if got := regexp.MustCompile(`\b(?:admin|cloudasset|cloudidentity|iamcredentials)\.googleapis\.com`).FindAllString(text, -1); !slices.Equal(got, wanted) {
 				t.Errorf("it enables %v, want %v", got, wanted)
 			}
 			if strings.Contains(text, "{{") || len(actionsIn(text)) > 0 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"strings"
 
 	"github.com/tallystick/tallystick/collectors/gcp"
 	"github.com/tallystick/tallystick/collectors/gcp/recordings"
@@ -60,11 +61,9 @@ func gcpProvider(estate *gcp.Estate) agent.Provider {
 // gcpAgain gives the collector of a recording of Google's, without credentials.
 // What the configuration said of the Workspace domain follows from what was asked.
 func gcpAgain(ctx context.Context, r replay.Recording) (replay.Collector, error) {
-	s := gcp.Settings{Accounts: []string{r.Account}, Recorded: &gcp.Recorded{Principal: r.Principal}}
-	if asked, err := url.Parse(r.First); err == nil && asked.Query().Get("customer") != "" {
-		s.Workspace = &gcp.Workspace{Customer: asked.Query().Get("customer")}
-	}
-	estate, err := gcp.New(ctx, s)
+	estate, err := gcp.New(ctx, gcp.Settings{
+		Accounts: []string{r.Account}, Workspace: workspaceOf(r.First), Recorded: &gcp.Recorded{Principal: r.Principal},
+	})
 	if err != nil {
 		return replay.Collector{}, err
 	}
@@ -74,6 +73,29 @@ func gcpAgain(ctx context.Context, r replay.Recording) (replay.Collector, error)
 		}
 	}
 	return replay.Collector{}, nil
+}
+
+// workspaceOf gives the Workspace domain of a recording by the URL of its first
+// exchange: none where nothing was asked. The customer is a parameter, a part of
+// the path or of a filter; a call that names none does not depend on it.
+func workspaceOf(first string) *gcp.Workspace {
+	asked, err := url.Parse(first)
+	if err != nil || first == "" {
+		return nil
+	}
+	if customer := asked.Query().Get("customer"); customer != "" {
+		return &gcp.Workspace{Customer: customer}
+	}
+	for _, place := range []struct{ text, before, after string }{
+		{asked.Path, "/customer/", "/"},
+		{asked.Query().Get("filter"), `"customers/`, `"`},
+	} {
+		if _, rest, ok := strings.Cut(place.text, place.before); ok {
+			customer, _, _ := strings.Cut(rest, place.after)
+			return &gcp.Workspace{Customer: customer}
+		}
+	}
+	return &gcp.Workspace{Customer: "my_customer"}
 }
 
 // gcpRecorded gives the real Google collectors over the embedded organisation.

@@ -2,6 +2,7 @@ package gcp
 
 import (
 	"context"
+	"slices"
 
 	"github.com/tallystick/tallystick/collectors"
 )
@@ -35,8 +36,7 @@ func readIAMPolicies(ctx context.Context, t *task) error {
 		if err := t.observeAsset(ctx, policyKind, asset, page); err != nil {
 			return err
 		}
-		switch text(asset, "assetType") {
-		case "cloudresourcemanager.googleapis.com/Organization", "cloudresourcemanager.googleapis.com/Folder", "cloudresourcemanager.googleapis.com/Project":
+		if slices.Contains(containerTypes(), text(asset, "assetType")) {
 			return t.observeAsset(ctx, containerPolicyKind, asset, page)
 		}
 		return nil
@@ -48,4 +48,9 @@ func readIAMPolicies(ctx context.Context, t *task) error {
 		t.emit.Listed(kind, "")
 	}
 	return nil
+}
+
+// containerTypes are the types of asset whose policies all beneath inherits.
+func containerTypes() []string {
+	return []string{"cloudresourcemanager.googleapis.com/Organization", "cloudresourcemanager.googleapis.com/Folder", projectAsset}
 }

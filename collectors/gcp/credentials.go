@@ -15,15 +15,22 @@ import (
 
 // The OAuth scopes that tokens are asked for. IAM decides what a token of the
 // first opens; the others are what a super administrator delegates.
-// Source: OAuth 2.0 scopes for Google APIs; Admin SDK, Directory API, Authorize requests.
+// Source: OAuth 2.0 scopes for Google APIs; Admin SDK, Directory API, Authorize
+// requests; Cloud Identity API reference, each method.
 const (
 	cloudScope     = "https://www.googleapis.com/auth/cloud-platform"
 	directoryScope = "https://www.googleapis.com/auth/admin.directory.user.readonly"
+	groupsScope    = "https://www.googleapis.com/auth/cloud-identity.groups.readonly"
+	policiesScope  = "https://www.googleapis.com/auth/cloud-identity.policies.readonly"
+	ssoScope       = "https://www.googleapis.com/auth/cloud-identity.inboundsso.readonly"
+	unitsScope     = "https://www.googleapis.com/auth/admin.directory.orgunit.readonly"
 )
 
 // delegatedScopes lists the scopes that a super administrator delegates. A token
 // has one of them, so that one which was not delegated spoils only what needs it.
-func delegatedScopes() []string { return []string{directoryScope} }
+func delegatedScopes() []string {
+	return []string{directoryScope, groupsScope, policiesScope, ssoScope, unitsScope}
+}
 
 // tokens gives the token to call with.
 type tokens interface {

@@ -6,7 +6,6 @@ import (
 	admin "google.golang.org/api/admin/directory/v1"
 
 	"github.com/tallystick/tallystick/collectors"
-	"github.com/tallystick/tallystick/evidence"
 )
 
 const listUsers = "directory.users.list"
@@ -33,42 +32,16 @@ func directoryUsers(e *Estate) *collector {
 const userKind = "gcp.directory.user"
 
 func readUsers(ctx context.Context, t *task) error {
-	domain := t.estate.settings.Workspace
+	domain := t.workspace()
 	if domain == nil {
-		t.emit.Gap(evidence.Gap{
-			Kind: userKind, Operation: listUsers, Permission: directoryScope, Class: evidence.Denied, Code: "NOT_CONFIGURED",
-			Message: "gcp.workspace is not set in the configuration: the directory is read by domain-wide delegation as a dedicated user",
-		})
 		return nil
 	}
 	service, err := admin.NewService(ctx, t.estate.client("directory", t, t.estate.identity.delegated[directoryScope])...)
 	if err != nil {
 		return errRunner{err}
 	}
-	err = t.pages(ctx, listUsers, func(ctx context.Context, token string) error {
-		list := service.Users.List().Customer(domain.Customer).MaxResults(500).OrderBy("email").Fields(userFields).Context(ctx)
-		if token != "" {
-			list.PageToken(token)
-		}
-		_, err := list.Do()
+	return domainList{userKind, listUsers, "users", "id", func(ctx context.Context, token string) error {
+		_, err := service.Users.List().Customer(domain.Customer).MaxResults(500).OrderBy("email").Fields(userFields).Context(ctx).Do(after(token)...)
 		return err
-	}, func(page answer) error {
-		users, err := page.members(listUsers, "users")
-		if err != nil {
-			return err
-		}
-		for i, user := range users {
-			if text(user, "id") == "" {
-				return malformed(listUsers, "users[%d] has no id", i)
-			}
-			if err := t.observe(ctx, resource{kind: userKind, id: text(user, "id"), exchanges: []string{page.exchange}}, user); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err == nil {
-		t.emit.Listed(userKind, "")
-	}
-	return err
+	}}.read(ctx, t)
 }

@@ -31,7 +31,7 @@ func TestOrganization(t *testing.T) {
 	address := serve(t, l)
 	e := largeEstate(t, address)
 	// The Workspace domain is read elsewhere; its tests are beside its recordings.
-	all := slices.DeleteFunc(gcp.Catalogue(e), func(c collectors.Collector) bool { return c.Spec().Reach == collectors.Organization })
+	all := slices.DeleteFunc(gcp.Catalogue(e), func(c collectors.Collector) bool { return len(delegated(c.Spec())) > 0 })
 	troubled := map[string]bool{}
 	for _, p := range []int{movedProject, refusedProject, offProject, otherOff} {
 		troubled[projectName(p)], troubled[instanceName(p)] = true, true
