@@ -39,15 +39,27 @@ func (c *collector) Collect(ctx context.Context, in collectors.Input, emit colle
 	}
 	in.Captured = keeping{in.Captured}
 	t := &task{estate: c.estate, spec: c.Spec(), parent: parent(in.Scope.Account), in: in, emit: emit}
-	principal := c.estate.identity.principal
-	if t.spec.Reach == collectors.Organization {
-		principal = cmp.Or(c.estate.identity.workspace, principal)
-	}
-	emit.Principal(principal)
+	emit.Principal(c.principal())
 	if err := c.read(ctx, t); err != nil {
 		return t.listFailed(ctx, err)
 	}
 	return nil
+}
+
+// principal says as whom the calls of the collector are made: those on Google
+// Cloud as one identity, and those on the Workspace domain as another.
+func (c *collector) principal() string {
+	var all []string
+	for _, call := range c.spec.Calls {
+		as := c.estate.identity.principal
+		if slices.Contains(delegatedScopes(), call.Permission) {
+			as = cmp.Or(c.estate.identity.workspace, as)
+		}
+		if !slices.Contains(all, as) {
+			all = append(all, as)
+		}
+	}
+	return strings.Join(all, " and ")
 }
 
 // task is one collector at work on one scope.

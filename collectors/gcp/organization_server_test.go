@@ -93,7 +93,7 @@ func (l *large) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	status, body := http.StatusNotFound, `{"error": {"code": 404, "status": "NOT_FOUND", "message": "no such path"}}`
-	for _, route := range routes() {
+	for _, route := range append(routes(), l.domainRoutes()...) {
 		m := route.pattern.FindStringSubmatch(r.URL.Path)
 		if m == nil {
 			continue
@@ -200,6 +200,10 @@ func (l *large) asset(i int) string {
 
 // policy gives the IAM policy of the i-th asset; empty when it has none.
 func (l *large) policy(i int) string {
+	if typeOf(i) == projectType {
+		return fmt.Sprintf(`{"name": %q, "assetType": %q, "ancestors": %s, "updateTime": "2026-06-01T00:00:00Z", "iamPolicy": {"bindings": [{"role": "roles/viewer", "members": ["group:%s"]}]}}`,
+			projectName(home(i)), projectType, l.ancestors(i), groupName(groupOfProject(home(i))))
+	}
 	if typeOf(i) != bucketType || !bucketPublic(i) {
 		return ""
 	}
@@ -325,7 +329,9 @@ func largeEstate(t testing.TB, address string) *gcp.Estate {
 			endpoints[service] = address
 		}
 	}
-	e, err := gcp.New(t.Context(), gcp.Settings{Accounts: []string{largeAccount}, Endpoints: endpoints, Recorded: &gcp.Recorded{}})
+	e, err := gcp.New(t.Context(), gcp.Settings{
+		Accounts: []string{largeAccount}, Workspace: &gcp.Workspace{Customer: "my_customer"}, Endpoints: endpoints, Recorded: &gcp.Recorded{},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package gcp_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -30,9 +31,8 @@ func TestOrganization(t *testing.T) {
 	}}
 	address := serve(t, l)
 	e := largeEstate(t, address)
-	// The Workspace domain is read elsewhere; its tests are beside its recordings.
-	all := slices.DeleteFunc(gcp.Catalogue(e), func(c collectors.Collector) bool { return len(delegated(c.Spec())) > 0 })
-	troubled := map[string]bool{}
+	all := gcp.Catalogue(e)
+	troubled := map[string]bool{groupName(foreignGroup): true}
 	for _, p := range []int{movedProject, refusedProject, offProject, otherOff} {
 		troubled[projectName(p)], troubled[instanceName(p)] = true, true
 	}
@@ -71,7 +71,9 @@ func TestOrganization(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for check, want := range largeVerdicts() {
+	demanded := largeVerdicts()
+	maps.Copy(demanded, domainVerdicts())
+	for check, want := range demanded {
 		got := map[string]evidence.Status{}
 		for _, v := range judged(t, rules, input(largeAccount, all, surveyed), check) {
 			got[v.Resource] = v.Status
@@ -176,9 +178,6 @@ func BenchmarkOrganization(b *testing.B) {
 	l := &large{assets: largeAssets}
 	e := largeEstate(b, serve(b, l))
 	for _, c := range gcp.Catalogue(e) {
-		if c.Spec().Reach == collectors.Organization {
-			continue
-		}
 		b.Run(c.Spec().Name, func(b *testing.B) {
 			for b.Loop() {
 				l.calls = 0
@@ -202,6 +201,12 @@ func fewest(spec collectors.Spec) int {
 	switch {
 	case spec.Name == "gcp.cloudasset_resources":
 		return largeAssets / 1000
+	case spec.Name == "gcp.cloudidentity_groups":
+		return 1 + 2*largeGroups - 1 // one can not be looked up
+	case spec.Name == "gcp.cloudidentity_sso":
+		return 3
+	case spec.Name == "gcp.directory_users":
+		return (largeUsers + 499) / 500
 	case spec.Name == "gcp.cloudresourcemanager_projects":
 		return 2 + 2*largeFolders
 	case spec.Name == "gcp.sqladmin_backup_runs":
