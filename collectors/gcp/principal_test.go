@@ -2,8 +2,8 @@ package gcp
 
 import "testing"
 
-// TestPrincipal demands that a run says as whom each of its calls was made.
-func TestPrincipal(t *testing.T) {
+// TestPrincipals demands that a run says as whom each of its calls was made.
+func TestPrincipals(t *testing.T) {
 	const reader, subject = "reader@example-ops.iam.gserviceaccount.com", "auditor@example.com"
 	e := &Estate{identity: identity{principal: reader, workspace: subject}}
 	for _, test := range []struct {
