@@ -15,8 +15,8 @@ import (
 type Known interface {
 	// Newest gives the newest run of a stream, or nil.
 	Newest(evidence.Stream) *RunState
-	// Listed gives the run of a stream that the newest discovery rests on, or
-	// nil: when the newest run did not read everything, it is what is known.
+	// Listed gives the run of a stream that the newest discovery of its scope rests
+	// on, or nil: when the newest run did not read everything, it is what is known.
 	Listed(evidence.Stream) (*RunState, error)
 	// Before gives the newest schedule that took force, or nil. For tasks run by
 	// hand it is that of the newest tasks, whoever began them.
@@ -44,12 +44,13 @@ func (a *Agent) Before() (*evidence.Schedule, error) {
 	return &s, err
 }
 
-// Listed gives the run of a stream that the newest discovery rests on, or nil.
+// Listed gives the run of a stream that the newest discovery of its scope rests on,
+// or nil.
 func (a *Agent) Listed(key evidence.Stream) (*RunState, error) {
 	a.mu.Lock()
-	discovery := a.state.configured.discovery
+	discovery, found := a.state.configured.discoveries[key.Scope]
 	a.mu.Unlock()
-	if discovery == nil {
+	if !found {
 		return nil, nil
 	}
 	r, err := ledger.OpenReader(a.Dir)
