@@ -9,6 +9,7 @@ import (
 	"github.com/tallystick/tallystick/collectors/gcp"
 	"github.com/tallystick/tallystick/collectors/gcp/recordings"
 	"github.com/tallystick/tallystick/config"
+	"github.com/tallystick/tallystick/evidence"
 	"github.com/tallystick/tallystick/internal/agent"
 	"github.com/tallystick/tallystick/internal/capture"
 	"github.com/tallystick/tallystick/internal/replay"
@@ -16,7 +17,10 @@ import (
 
 // gcpAccounts gives the scopes that a configuration names, as their records
 // name them.
-func gcpAccounts(c config.GCP) []string {
+func gcpAccounts(c config.GCP) []string { return append(gcpListing(c), c.Projects...) }
+
+// gcpListing gives those of them that hold other projects than are named.
+func gcpListing(c config.GCP) []string {
 	var accounts []string
 	if c.Organization != "" {
 		accounts = append(accounts, "organizations/"+c.Organization)
@@ -24,14 +28,17 @@ func gcpAccounts(c config.GCP) []string {
 	for _, folder := range c.Folders {
 		accounts = append(accounts, "folders/"+folder)
 	}
-	return append(accounts, c.Projects...)
+	return accounts
 }
 
 // gcpSettings says where to look in Google Cloud, and as whom.
-func gcpSettings(c config.Config) gcp.Settings {
+func gcpSettings(c config.Config, left []evidence.NotCollected) gcp.Settings {
 	s := gcp.Settings{
 		Accounts: gcpAccounts(c.GCP), ServiceAccount: c.GCP.ServiceAccount, QuotaProject: c.GCP.QuotaProject,
 		Endpoints: c.GCP.Endpoints, InFlight: c.Limits.InFlight,
+	}
+	for _, n := range left {
+		s.NotCollected = append(s.NotCollected, n.Account)
 	}
 	if w := c.GCP.Workspace; w.Customer != "" {
 		s.Workspace = &gcp.Workspace{Customer: w.Customer, Subject: w.Subject, ServiceAccount: w.ServiceAccount}
@@ -40,6 +47,22 @@ func gcpSettings(c config.Config) gcp.Settings {
 		}
 	}
 	return s
+}
+
+// liveGCP gives the scopes of a configuration, over what the ledger knows of the
+// projects that they hold.
+func liveGCP(ctx context.Context, c config.Config, known agent.Known) (agent.Provider, []evidence.Discovery, error) {
+	f, err := findProjects(c.GCP, known)
+	if err != nil {
+		return agent.Provider{}, nil, err
+	}
+	estate, err := gcp.New(ctx, gcpSettings(c, f.left))
+	if err != nil {
+		return agent.Provider{}, nil, err
+	}
+	p := gcpProvider(estate)
+	p.NotCollected, p.Unlisted, p.Lists = f.left, f.unlisted, projectsCollector
+	return p, f.discoveries, nil
 }
 
 // gcpProvider is Google Cloud as the agent sees it. The Workspace domain is read
@@ -58,9 +81,14 @@ func gcpProvider(estate *gcp.Estate) agent.Provider {
 }
 
 // gcpAgain gives the collector of a recording of Google's, without credentials.
-// What the configuration said of the Workspace domain follows from what was asked.
+// What the configuration said of the Workspace domain follows from what was asked;
+// which projects were left out is what the schedule said.
 func gcpAgain(ctx context.Context, r replay.Recording) (replay.Collector, error) {
-	s := gcp.Settings{Accounts: []string{r.Account}, Recorded: &gcp.Recorded{Principal: r.Principal}}
+	left, err := r.LeftOut()
+	if err != nil {
+		return replay.Collector{}, err
+	}
+	s := gcp.Settings{Accounts: []string{r.Account}, NotCollected: left, Recorded: &gcp.Recorded{Principal: r.Principal}}
 	if asked, err := url.Parse(r.First); err == nil && asked.Query().Get("customer") != "" {
 		s.Workspace = &gcp.Workspace{Customer: asked.Query().Get("customer")}
 	}
