@@ -62,11 +62,11 @@ type Provider struct {
 	// Unlisted are those of the accounts of which it is not known yet which of
 	// their projects are left out. Only the collector Lists, which says which there
 	// are, is due in them: nothing is judged that may be left out.
-	Unlisted []string
-	Lists    string
-	Regions      []string          // that the operator chose; empty: every enabled one
-	Transport    http.RoundTripper // what every call goes through in the end
-	Describe     func(*http.Request) capture.Labels
+	Unlisted  []string
+	Lists     string
+	Regions   []string          // that the operator chose; empty: every enabled one
+	Transport http.RoundTripper // what every call goes through in the end
+	Describe  func(*http.Request) capture.Labels
 	// Throttled says whether an answer is a refusal for there being too many
 	// calls, and how long it asks to wait, 0 when it does not say. Nil: none is.
 	Throttled func(*http.Response) (throttled bool, after time.Duration)
@@ -128,7 +128,8 @@ type Agent struct {
 	store   *payload.Store
 	held    map[string]os.FileInfo // the directories that are ours, as Open found them
 	limiter *limiter
-	streams []*stream // in order of the schedule; fixed after Open
+	streams []*stream        // in order of the schedule; fixed after Open
+	anew    []evidence.Scope // to be judged again; owned by Run and Collect
 
 	scheduleDigest  evidence.Digest
 	catalogueDigest evidence.Digest
@@ -298,6 +299,9 @@ func (a *Agent) configure(ctx context.Context) error {
 		a.chooseFirst()
 	}
 	a.restoreLacking()
+	if err := a.chooseAnew(); err != nil {
+		return err
+	}
 	raw, err := json.Marshal(inForce)
 	if err != nil {
 		return fmt.Errorf("encode schedule: %w", err)
