@@ -166,3 +166,38 @@ func TestDue(t *testing.T) {
 		}
 	}
 }
+
+// What a gap names is not known, also where a body has it.
+func TestObservedIsKnown(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, &leaping{now: at("2026-07-01T00:00:00Z")})
+	b.estate.replace(func(_ context.Context, _ collectors.Input, emit collectors.Emit) error {
+		for _, id := range []string{"moved", "still"} {
+			o := evidence.Observation{Kind: "fake.thing", ID: id, Body: json.RawMessage(`{"Name":"` + id + `","Good":true,"Place":"here"}`), Sources: []string{}}
+			if err := emit.Observe(o); err != nil {
+				return err
+			}
+		}
+		emit.Gap(evidence.Gap{Kind: "fake.thing", Resource: "moved", Field: "Place", Operation: "fake:List", Class: evidence.Unavailable})
+		emit.Listed("fake.thing", "")
+		return nil
+	})
+	a := b.open()
+	things := streamIn("fake.things", account)
+	b.do(a, things)
+	seen, whole, err := a.Observed(a.Newest(things), "fake.thing")
+	if err != nil || !whole {
+		t.Fatalf("whole: %t, %v", whole, err)
+	}
+	var got []string
+	for o, err := range seen {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, string(o.Body))
+	}
+	if want := []string{`{"Good":true,"Name":"moved"}`, `{"Name":"still","Good":true,"Place":"here"}`}; !slices.Equal(got, want) {
+		t.Errorf("observed are %q, want %q", got, want)
+	}
+	b.close(a)
+}
