@@ -18,9 +18,9 @@
 //	now       the time at which the kind was collected
 //	scope     what is looked at: accounts (a list of ids), central (those that
 //	          answer for the organisation), not_collected (a map from the ids
-//	          that the organisation lists and that are not looked at to name,
-//	          state, excluded, reason and approver), regions (a list; null:
-//	          every enabled one)
+//	          that the organisation lists and that are not looked at, and from
+//	          the projects that are left out, to name, state, excluded, reason
+//	          and approver), regions (a list; null: every enabled one)
 //	NAME      one for each join: an object, or null when there is no match;
 //	          a list when the join says many
 //
