@@ -18,9 +18,9 @@
 //	now       the time at which the kind was collected
 //	scope     what is looked at: accounts (a list of ids), central (those that
 //	          answer for the organisation), not_collected (a map from the ids
-//	          that the organisation lists and that are not looked at to name,
-//	          state, excluded, reason and approver), regions (a list; null:
-//	          every enabled one)
+//	          that the organisation lists and that are not looked at, and from
+//	          the projects that are left out, to name, state, excluded, reason
+//	          and approver), regions (a list; null: every enabled one)
 //	NAME      one for each join: an object, or null when there is no match;
 //	          a list when the join says many
 //
@@ -51,6 +51,12 @@
 // makes the verdict unknown, even where the rule itself could be decided: a
 // fail might be a resource to which the check does not apply, and so might a
 // pass.
+//
+// What belongs to a project that the operator left out is not applicable before
+// any condition is looked at, and whatever could not be read of it. It is there for
+// joins all the same: another project may rest on it. A resource that only a gap
+// names says of no project, and is unknown; no collector asks about the resources
+// of a project that is left out, so that they leave no gaps.
 //
 // # Basis
 //
@@ -202,6 +208,7 @@ type Example struct {
 	Gaps         []ExampleGap                `json:"gaps,omitempty" yaml:"gaps"`
 	Scope        ExampleScope                `json:"scope,omitzero" yaml:"scope"` // what is looked at; the example's account alone when empty
 	Account      string                      `json:"account,omitempty" yaml:"account"`
+	Project      string                      `json:"project,omitempty" yaml:"project"` // that the resource belongs to
 	Region       string                      `json:"region,omitempty" yaml:"region"`
 	Now          string                      `json:"now,omitempty" yaml:"now"` // RFC 3339; 2026-07-01T06:00:00Z when empty
 	Parameters   map[string]any              `json:"parameters,omitempty" yaml:"parameters"`
@@ -219,7 +226,8 @@ type ExampleScope struct {
 	Regions      []string              `json:"regions,omitempty" yaml:"regions"` // empty: every enabled one
 }
 
-// ExampleNotCollected is an account of the organisation that is not looked at.
+// ExampleNotCollected is an account of the organisation, or a project of the
+// account, that is not looked at.
 type ExampleNotCollected struct {
 	Account  string `json:"account" yaml:"account"`
 	State    string `json:"state,omitempty" yaml:"state"`

@@ -41,7 +41,8 @@ type Input struct {
 	Organization map[string][]Facts
 
 	// InForce is the schedule in force, of which rules see the part of the
-	// scope's provider as `scope`. Nil: rules that need it can not be decided.
+	// scope's provider as `scope`. Nil: rules that need it can not be decided. The
+	// projects that it leaves out are not judged.
 	InForce *evidence.Schedule
 }
 
@@ -67,6 +68,7 @@ func (c *Catalogue) Evaluate(ctx context.Context, in Input, which []string, emit
 		needed:  map[indexKey]fields{},
 		kept:    map[*rule][]evidence.Verdict{},
 		scope:   scopeOf(in.InForce, in.Scope.Provider),
+		left:    in.InForce.LeftOut(in.Scope.Provider),
 	}
 	for _, r := range rules {
 		for _, j := range r.joins {
@@ -150,7 +152,8 @@ type evaluation struct {
 	in      Input
 	now     ref.Val // for the kind that is being judged
 	account ref.Val
-	scope   map[string]any // nil when it is not known
+	scope   map[string]any                   // nil when it is not known
+	left    map[string]evidence.NotCollected // by project, or by account
 	indexes map[indexKey]*index
 	needed  map[indexKey]fields // of each index, over all rules
 	kept    map[*rule][]evidence.Verdict

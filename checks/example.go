@@ -128,6 +128,7 @@ func (e Example) input(check Check) (Input, error) {
 	if err != nil {
 		return in, err
 	}
+	o.Project = e.Project
 	observed[kind] = append(observed[kind], o)
 	gaps := map[string][]evidence.Gap{}
 	for _, g := range e.Gaps {

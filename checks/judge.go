@@ -2,6 +2,7 @@ package checks
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -125,6 +126,11 @@ func (row *row) placeholder(c cause, path ...string) *types.Unknown {
 func (ev *evaluation) judge(r *rule, o evidence.Observation, body map[string]any, broken string, gaps gapSet) (evidence.Verdict, error) {
 	v := ev.verdict(r, o.Kind, o.Region, o.ID)
 	v.AsOf = o.AsOf
+	if n, out := ev.left[o.Project]; out && n.Excluded {
+		v.Status = evidence.NotApplicable
+		v.Reason = fmt.Sprintf("project %s is left out by the operator: %s (approved by %s)", cmp.Or(n.Name, o.Project), n.Reason, n.Approver)
+		return v, nil
+	}
 	if broken != "" {
 		return undecided(v, cause{text: "the observation can not be understood: " + broken}), nil
 	}

@@ -83,3 +83,77 @@ func TestScope(t *testing.T) {
 		t.Errorf("without a schedule: %s %q", out[0].Status, out[0].Reason)
 	}
 }
+
+// What belongs to a project that is left out is not judged, whatever is known of
+// it; it is there for joins.
+func TestProjectLeftOut(t *testing.T) {
+	c := load(t, control(boxCheck("box-shut", "lid != null && lid.Shut",
+		`    not_applicable: [{when: resource.Flat, reason: it is flat}]`,
+		joins("{name: lid, kind: aws.lid, field: Of, equals: resource.Name}"))))
+	of := func(project string, o evidence.Observation) evidence.Observation {
+		o.Project = project
+		return o
+	}
+	const out, in = "projects/100000000002", "projects/100000000001"
+	kinds := with(facts(
+		of(out, box("r1/a", `{"Name":"a","Flat":false}`)), // it would fail
+		of(out, box("r1/b", `{"Name":"b"}`)),              // unknown: whether it is flat could not be read
+		of(out, box("r1/c", `{`)),
+		of("projects/100000000003", box("r1/d", `{"Name":"d","Flat":false}`)), // in a state, and left out by nobody
+		of(in, box("r1/e", `{"Name":"e","Flat":false}`)),
+		of(in, box("r1/f", `{"Name":"f"}`)),
+		box("r1/g", `{"Name":"g","Flat":false}`), // of no project
+		of(out, thing("aws.lid", "r1/1", `{"Of":"e","Shut":true}`)),
+	), gap("aws.box", "r1", "b", "Flat"), gap("aws.box", "r1", "f", "Flat"), gap("aws.box", "r1", "h", ""))
+	inForce := &evidence.Schedule{NotCollected: []evidence.NotCollected{
+		{Scope: evidence.Scope{Provider: "gcp", Account: in}, Excluded: true, Reason: "of another provider", Approver: "Sam Roe"},
+		{Scope: evidence.Scope{Provider: "aws", Account: out}, Name: "example-dev", Excluded: true, Reason: "no customers", Approver: "Sam Roe"},
+		{Scope: evidence.Scope{Provider: "aws", Account: "projects/100000000003"}, State: "SUSPENDED"},
+	}}
+	const left = "project example-dev is left out by the operator: no customers (approved by Sam Roe)"
+	verdicts, err := tryEvaluate(c, Input{Kinds: kinds, InForce: inForce}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []struct {
+		status evidence.Status
+		reason string
+	}{
+		{evidence.NotApplicable, left},
+		{evidence.NotApplicable, left},
+		{evidence.NotApplicable, left},
+		{evidence.Fail, "open d"},
+		{evidence.Pass, "shut e"},
+		{evidence.Unknown, "could not read Flat"},
+		{evidence.Fail, "open g"},
+		{evidence.Unknown, "box:Look denied"}, // only a gap names it: it is not known to what it belongs
+	} {
+		if i >= len(verdicts) {
+			t.Fatalf("there are %d verdicts", len(verdicts))
+		}
+		v := verdicts[i]
+		if v.Status != want.status || !strings.Contains(v.Reason, want.reason) || v.Status == evidence.NotApplicable && len(v.Gaps) > 0 {
+			t.Errorf("%s is %s %q, %v; want %s %q", v.Resource, v.Status, v.Reason, v.Gaps, want.status, want.reason)
+		}
+	}
+	// Where the schedule is not known, nothing is left out.
+	verdicts, err = tryEvaluate(c, Input{Kinds: kinds}, nil)
+	if err != nil || verdicts[0].Status != evidence.Fail {
+		t.Errorf("without a schedule: %+v, %v", verdicts[0], err)
+	}
+}
+
+func TestExampleOfProjectLeftOut(t *testing.T) {
+	e := Example{
+		Resource: map[string]any{"Name": "a", "Shut": false}, Project: "projects/100000000002", Want: evidence.NotApplicable, Reason: "a sandbox",
+		Scope: ExampleScope{NotCollected: []ExampleNotCollected{{Account: "projects/100000000002", Excluded: true, Reason: "a sandbox", Approver: "Sam Roe"}}},
+	}
+	c := load(t, control(boxCheck("box-shut", "resource.Shut")))
+	if _, err := c.RunExample("box-shut", e); err != nil {
+		t.Error(err)
+	}
+	e.Project = "projects/100000000001"
+	if _, err := c.RunExample("box-shut", e); err == nil {
+		t.Error("another project is left out too")
+	}
+}

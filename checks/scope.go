@@ -20,11 +20,9 @@ func scopeOf(s *evidence.Schedule, provider string) map[string]any {
 		return out
 	}
 	left := map[string]any{}
-	for _, n := range s.NotCollected {
-		if n.Provider == provider {
-			left[n.Account] = map[string]any{
-				"name": n.Name, "state": n.State, "excluded": n.Excluded, "reason": n.Reason, "approver": n.Approver,
-			}
+	for account, n := range s.LeftOut(provider) {
+		left[account] = map[string]any{
+			"name": n.Name, "state": n.State, "excluded": n.Excluded, "reason": n.Reason, "approver": n.Approver,
 		}
 	}
 	var regions any

@@ -130,10 +130,23 @@ type GCP struct {
 	Folders      []string `yaml:"folders"`      // digits
 	Projects     []string `yaml:"projects"`     // ids, not numbers or names
 
+	Include []ProjectRule `yaml:"include"` // of what the organization and the folders hold, only these projects; empty: all
+	Exclude []ProjectRule `yaml:"exclude"` // and of those, not these
+
 	ServiceAccount string            `yaml:"service_account"` // e-mail, to be impersonated for every call; empty: the ambient identity
 	QuotaProject   string            `yaml:"quota_project"`   // whose quota and enabled APIs count; empty: the credentials' own
 	Workspace      GCPWorkspace      `yaml:"workspace"`
 	Endpoints      map[string]string `yaml:"endpoints"` // by service: base URL in place of Google's
+}
+
+// ProjectRule chooses projects by one of ID, Folder and Label, and says who
+// answers for what it leaves out.
+type ProjectRule struct {
+	ID       string `yaml:"id"`     // of a project, or its number
+	Folder   string `yaml:"folder"` // with all beneath it: "folders/200000000001", or the digits alone
+	Label    string `yaml:"label"`  // "key=value", or "key" for any value
+	Reason   string `yaml:"reason"`
+	Approver string `yaml:"approver"`
 }
 
 // GCPWorkspace says how the users of Google Workspace or Cloud Identity are

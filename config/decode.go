@@ -103,27 +103,15 @@ func (r *reader) decodeStruct(n *node, path string, into reflect.Value) {
 		key := join(path, e.key)
 		r.keys[key] = e.pos
 		field, ok := fields[e.key]
-		switch {
-		case ok:
+		if ok {
 			r.decode(e.value, key, field)
-		case notYet(key) != "":
-			r.report(e.pos, key, "not in this release: %s", notYet(key))
-		default:
-			r.report(e.pos, key, "unknown key%s", suggest(e.key, names))
-			if meant := nearest(e.key, names); meant != "" {
-				r.spoilt[join(path, meant)] = true // do not ask for it as well
-			}
+			continue
+		}
+		r.report(e.pos, key, "unknown key%s", suggest(e.key, names))
+		if meant := nearest(e.key, names); meant != "" {
+			r.spoilt[join(path, meant)] = true // do not ask for it as well
 		}
 	}
-}
-
-// notYet gives, for a key that is agreed but not built yet, what to do.
-func notYet(key string) string {
-	switch key {
-	case "gcp.include", "gcp.exclude":
-		return "every project beneath is collected; choose folders or projects instead"
-	}
-	return ""
 }
 
 func (r *reader) decodeMap(n *node, path string, into reflect.Value) {

@@ -46,3 +46,31 @@ func TestValidateGCPWithoutFile(t *testing.T) {
 		t.Errorf("problems: %v, want the scope, the subject and the service account", problems)
 	}
 }
+
+func TestProjectRules(t *testing.T) {
+	data := fixtures(t, "gcp_rules.ok.yaml")["testdata/gcp_rules.ok.yaml"]
+	f, err := Parse("/etc/tallystick/config.yaml", data, known(), environment(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	by := func(rule ProjectRule, reason string) ProjectRule {
+		rule.Reason, rule.Approver = reason, "Sam Roe"
+		return rule
+	}
+	want := GCP{
+		Organization: "123456789012",
+		Include: []ProjectRule{
+			by(ProjectRule{Folder: "folders/200000000001"}, "what customers use"),
+			by(ProjectRule{ID: "example-dev"}, "what customers are shown"),
+		},
+		Exclude: []ProjectRule{
+			by(ProjectRule{ID: "100000000003"}, "closed in May"),
+			by(ProjectRule{Folder: "300000000001"}, "sandboxes without data of customers"),
+			by(ProjectRule{Label: "purpose=training"}, "training"),
+			by(ProjectRule{Label: "throwaway"}, "thrown away each week"),
+		},
+	}
+	if !reflect.DeepEqual(f.Config.GCP, want) {
+		t.Errorf("read\n%+v, want\n%+v", f.Config.GCP, want)
+	}
+}

@@ -283,9 +283,14 @@ func (r *reader) validateAccountRule(path string, rule AccountRule, forms awsFor
 	if strings.HasPrefix(rule.Tag, "=") {
 		r.problem(path+".tag", "%s has no key; write key=value, or key for any value", r.show(path+".tag", rule.Tag))
 	}
+	r.validateAnswer(path, "accounts", rule.Reason, rule.Approver)
+}
+
+// validateAnswer demands that somebody answers for what a rule leaves out.
+func (r *reader) validateAnswer(path, what, reason, approver string) {
 	for _, who := range []struct{ key, value, what string }{
-		{"reason", rule.Reason, "why the accounts that are left out need not be looked at"},
-		{"approver", rule.Approver, "who approved that"},
+		{"reason", reason, "why the " + what + " that are left out need not be looked at"},
+		{"approver", approver, "who approved that"},
 	} {
 		if strings.TrimSpace(who.value) == "" {
 			r.problem(join(path, who.key), "required: %s", who.what)

@@ -28,6 +28,8 @@ func formsOfGCP() gcpForms {
 func (r *reader) validateGCP(c GCP, known []string) {
 	forms := formsOfGCP()
 	r.validateGCPScopes(c, forms)
+	r.validateProjectRules("gcp.include", c.Include, c, forms)
+	r.validateProjectRules("gcp.exclude", c.Exclude, c, forms)
 	r.validateServiceAccount("gcp.service_account", c.ServiceAccount, forms)
 	if key := "gcp.quota_project"; (c.QuotaProject != "" || r.has(key)) && !forms.project.MatchString(c.QuotaProject) {
 		r.problem(key, "%s is not the id of a project, such as example-prod", r.show(key, c.QuotaProject))
@@ -69,6 +71,42 @@ func (r *reader) validateGCPScopes(c GCP, forms gcpForms) {
 				r.problem(key, "%s is listed twice", r.show(key, id))
 			}
 		}
+	}
+}
+
+// validateProjectRules refuses rules where nothing is listed that they could
+// choose from: projects that are named are chosen already.
+func (r *reader) validateProjectRules(path string, rules []ProjectRule, c GCP, forms gcpForms) {
+	unread := r.spoilt["gcp.organization"] || r.spoilt["gcp.folders"]
+	if len(rules) > 0 && c.Organization == "" && len(c.Folders) == 0 && !unread {
+		r.problem(path, "its rules choose among the projects of gcp.organization or gcp.folders, and there is neither; projects that are named in gcp.projects are collected")
+	}
+	folder := regexp.MustCompile(`^(folders/)?[0-9]+$`)
+	for i, rule := range rules {
+		key := fmt.Sprintf("%s[%d]", path, i)
+		given := 0
+		for _, value := range []string{rule.ID, rule.Folder, rule.Label} {
+			if value != "" {
+				given++
+			}
+		}
+		if given != 1 {
+			r.problem(key, "a rule has one of id, folder and label")
+		}
+		switch {
+		case rule.ID == "":
+		case !digits(rule.ID) && !forms.project.MatchString(rule.ID):
+			r.problem(key+".id", "%s is neither the id of a project, such as example-dev, nor its number in quotes", r.show(key+".id", rule.ID))
+		case path == "gcp.exclude" && slices.Contains(c.Projects, rule.ID):
+			r.problem(key+".id", "%s is one of gcp.projects; remove it there, or this rule", r.show(key+".id", rule.ID))
+		}
+		if rule.Folder != "" && !folder.MatchString(rule.Folder) {
+			r.problem(key+".folder", "%s is not a folder, such as folders/456789012345; its name is not unique", r.show(key+".folder", rule.Folder))
+		}
+		if strings.HasPrefix(rule.Label, "=") {
+			r.problem(key+".label", "%s has no key; write key=value, or key for any value", r.show(key+".label", rule.Label))
+		}
+		r.validateAnswer(key, "projects", rule.Reason, rule.Approver)
 	}
 }
 

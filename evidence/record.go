@@ -104,7 +104,7 @@ const (
 	EventStarted  = "started"
 	EventReloaded = "reloaded"
 	// EventDiscovered: the file is what it was, and the organisation's own
-	// listing of its accounts says something else than before.
+	// listing of its accounts or projects says something else than before.
 	EventDiscovered = "discovered"
 	EventManual     = "manual" // a person ran tasks by hand; the schedule in force stays what it was
 )
@@ -128,18 +128,21 @@ type Configuration struct {
 	// of its control. A severity that is absent has no limit.
 	RemediationDays map[string]int `json:"remediation_days,omitempty"`
 
-	// Discovery is what the organisation's own listing said of its accounts,
-	// where one was read.
-	Discovery *Discovery `json:"discovery,omitempty"`
+	// Discoveries are what listings of the organisation's own said of its accounts
+	// or projects, where some were read: one for each scope that lists.
+	Discoveries []Discovery `json:"discoveries,omitempty"`
 }
 
-// Discovery says from which listing the scopes of a schedule were taken, and in
-// what it differs from the schedule before.
+// Discovery says from which listing it was taken what a schedule looks at, and in
+// what the listing differs from before: one of accounts from the schedule before,
+// and one of projects, which a schedule does not name one by one, from the listing
+// of the discovery before, if there was one.
 type Discovery struct {
-	Record    uint64   `json:"record"` // of the Run that read the listing
-	Accounts  int      `json:"accounts"`
-	Appeared  []string `json:"appeared,omitempty"`  // accounts that the schedule before did not know, sorted
-	Vanished  []string `json:"vanished,omitempty"`  // accounts that it knew and the listing does not have, sorted
+	Scope              // that lists
+	Record    uint64   `json:"record"`              // of the Run that read the listing
+	Accounts  int      `json:"accounts"`            // accounts or projects that it has
+	Appeared  []string `json:"appeared,omitempty"`  // accounts or projects that were not known before, sorted
+	Vanished  []string `json:"vanished,omitempty"`  // that were, and that the listing does not have, sorted
 	Suspended []string `json:"suspended,omitempty"` // accounts that were collected and are no longer active, sorted
 }
 
@@ -156,14 +159,15 @@ type Schedule struct {
 	// among Scopes, sorted. Joins in the organisation look there.
 	Central []Scope `json:"central,omitempty"`
 	// NotCollected are the scopes that the organisation lists and that are not
-	// looked at, sorted by provider and account.
+	// looked at, sorted by provider and account. Where a scope holds many projects,
+	// the ones that are left out of it stand here, named as Observation.Project is.
 	NotCollected []NotCollected `json:"not_collected,omitempty"`
 	// Regions are those that the operator chose, by provider. A provider that
 	// is absent is looked at in every region that is enabled there.
 	Regions map[string][]string `json:"regions,omitempty"`
 }
 
-// NotCollected is a scope that is known and not looked at.
+// NotCollected is a scope, or a part of one, that is known and not looked at.
 type NotCollected struct {
 	Scope
 	Name     string `json:"name,omitempty"`     // as the provider has it
@@ -205,6 +209,21 @@ func (s Schedule) Streams(yield func(Stream, string) bool) {
 			}
 		}
 	}
+}
+
+// LeftOut gives what of a provider is known and not looked at, by account; nothing
+// where there is no schedule.
+func (s *Schedule) LeftOut(provider string) map[string]NotCollected {
+	out := map[string]NotCollected{}
+	if s == nil {
+		return out
+	}
+	for _, n := range s.NotCollected {
+		if n.Provider == provider {
+			out[n.Account] = n
+		}
+	}
+	return out
 }
 
 // Outcome is how a task ended.

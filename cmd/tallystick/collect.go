@@ -121,7 +121,8 @@ func choices(file *config.File, names, accounts []string) error {
 		if file.Config.AWS.Organization.ManagementRole != "" {
 			break // the organisation says which there are
 		}
-		if !slices.ContainsFunc(file.Config.AWS.Accounts, func(a config.Account) bool { return a.ID == account }) {
+		named := slices.ContainsFunc(file.Config.AWS.Accounts, func(a config.Account) bool { return a.ID == account })
+		if !named && !slices.Contains(gcpAccounts(file.Config.GCP), account) {
 			return fmt.Errorf("--account %q is not in the configuration", account)
 		}
 	}
@@ -137,8 +138,8 @@ type once struct {
 	bar      *bar
 }
 
-// collect looks first at what says which accounts there are, as often as that
-// changes them, and then at the rest.
+// collect looks first at what says which accounts and projects there are, as often
+// as that changes what is collected, and then at the rest.
 func (o *once) collect(ctx context.Context) (results []agent.Result, err error) {
 	a, err := agent.Open(ctx, o.options)
 	if err != nil {
@@ -169,6 +170,10 @@ func (o *once) collect(ctx context.Context) (results []agent.Result, err error) 
 		switch s.Collector {
 		case listingCollector, membershipCollector:
 			return o.pick(s) || s.Collector == listingCollector && a.Newest(s) == nil
+		case projectsCollector:
+			return o.pick(s) || slices.ContainsFunc(a.Providers, func(p agent.Provider) bool {
+				return p.Name == s.Provider && slices.Contains(p.Unlisted, s.Account)
+			})
 		}
 		return false
 	}
@@ -191,7 +196,7 @@ func (o *once) collect(ctx context.Context) (results []agent.Result, err error) 
 		if same {
 			break
 		}
-		if err := a.Close(ctx, "the organisation lists other accounts than before"); err != nil {
+		if err := a.Close(ctx, listedAnew); err != nil {
 			return results, err
 		}
 		if a, err = agent.Open(ctx, o.options); err != nil {
@@ -235,6 +240,8 @@ func inScope(s evidence.Schedule, account string) error {
 	for _, n := range s.NotCollected {
 		switch {
 		case n.Account != account:
+		case n.Excluded && n.Provider == google:
+			return fmt.Errorf("--account %q is no scope but a project of one, and is left out by gcp.include or gcp.exclude: %s (approved by %s)", account, n.Reason, n.Approver)
 		case n.Excluded:
 			return fmt.Errorf("--account %q is left out by aws.organization: %s (approved by %s)", account, n.Reason, n.Approver)
 		default:

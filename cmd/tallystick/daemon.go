@@ -170,7 +170,7 @@ func (d *daemon) reload(ctx context.Context, a *agent.Agent, present *prepared) 
 
 // discover compares what is collected with what the newest listing says, and
 // gives what is to take the place of present when they differ: the same in all
-// but the accounts, whatever is in the operator's files by now. A listing that
+// but what is collected, whatever is in the operator's files by now. A listing that
 // can not be understood changes nothing.
 func (d *daemon) discover(ctx context.Context, a *agent.Agent, present *prepared) *prepared {
 	providers, _, err := live(ctx, present.file, a)
@@ -179,7 +179,7 @@ func (d *daemon) discover(ctx context.Context, a *agent.Agent, present *prepared
 		same, err = sameEstate(a.Options, providers)
 	}
 	if err != nil {
-		d.log.Error("the accounts that are collected stay what they are", zap.Error(err))
+		d.log.Error("what is collected stays what it is", zap.Error(err))
 		return nil
 	}
 	if same {
@@ -187,8 +187,12 @@ func (d *daemon) discover(ctx context.Context, a *agent.Agent, present *prepared
 	}
 	next := *present
 	next.options.Event = evidence.EventDiscovered
-	d.log.Info("the organisation lists other accounts than are collected; they are taken in when no task runs",
-		zap.Int("accounts", len(providers[0].Accounts)))
+	scopes, left := 0, 0
+	for _, p := range providers {
+		scopes, left = scopes+len(p.Accounts), left+len(p.NotCollected)
+	}
+	d.log.Info("the organisation's own listing changes what is collected; that takes force when no task runs",
+		zap.Int("scopes", scopes), zap.Int("not_collected", left))
 	return &next
 }
 
@@ -297,7 +301,7 @@ func (d *daemon) runAgent(ctx context.Context, a *agent.Agent, present *prepared
 				reason = cause.Error() // names the signal
 			} else if err == nil && relief != nil {
 				relief.options.Since = a.Relieved()
-				return relief, "the organisation lists other accounts than before", nil
+				return relief, listedAnew, nil
 			}
 			return nil, reason, err
 		case <-present.listed:

@@ -41,7 +41,7 @@ func (w world) organization(t *testing.T) {
 
 	// First only the account that lists, then what it lists.
 	first, second := next(t, b.dir, 1), next(t, b.dir, 2)
-	if first.Event != evidence.EventStarted || first.Discovery != nil || !slices.Equal(first.accounts(), []string{c.manager}) {
+	if first.Event != evidence.EventStarted || len(first.Discoveries) > 0 || !slices.Equal(first.accounts(), []string{c.manager}) {
 		t.Errorf("the first configuration: %+v, of %v", first.Configuration, first.accounts())
 	}
 	wantEqual(t, "collected", second.accounts(), sorted(c.manager, shop))
@@ -84,29 +84,29 @@ func (w world) organization(t *testing.T) {
 	wantRefusedListings(t, b, 3)
 	wantEqual(t, "collected", sixth.accounts(), sorted(c.manager, shop))
 	wantEqual(t, "not collected", sixth.left(), left)
-	if sixth.Event != evidence.EventStarted || sixth.Discovery == nil || sixth.Discovery.Record != fifth.Discovery.Record {
-		t.Errorf("after a restart: %+v, want the listing of record %d", sixth.Configuration, fifth.Discovery.Record)
+	if sixth.Event != evidence.EventStarted || len(sixth.Discoveries) != 1 || sixth.Discoveries[0].Record != fifth.Discoveries[0].Record {
+		t.Errorf("after a restart: %+v, want the listing of record %d", sixth.Configuration, fifth.Discoveries[0].Record)
 	}
 	d.stop(t)
 	if n := len(configurations(t, b.dir)); n != 6 {
 		t.Errorf("%d configurations took force, want 6", n)
 	}
-	wantAuditable(t, b, fresh, third.Discovery.Record, fifth.Discovery.Record)
+	wantAuditable(t, b, fresh, third.Discoveries[0].Record, fifth.Discoveries[0].Record)
 }
 
 // wantDiscovery holds a configuration against what the listing that it rests on
 // is to have said.
 func wantDiscovery(t *testing.T, b *bench, c configuration, want evidence.Discovery) {
 	t.Helper()
-	if c.Event != evidence.EventDiscovered || c.Discovery == nil {
+	if c.Event != evidence.EventDiscovered || len(c.Discoveries) != 1 {
 		t.Fatalf("a configuration that was not discovered: %+v", c.Configuration)
 	}
-	run, ok := records(t, b.dir)[c.Discovery.Record].(*evidence.Run)
+	got := c.Discoveries[0]
+	run, ok := records(t, b.dir)[got.Record].(*evidence.Run)
 	if !ok || run.Collector != "aws.organizations_accounts" || run.Outcome != evidence.Complete {
-		t.Errorf("the discovery rests on record %d: %+v", c.Discovery.Record, run)
+		t.Fatalf("the discovery rests on record %d: %+v", got.Record, run)
 	}
-	got := *c.Discovery
-	got.Record = 0
+	want.Scope, want.Record = run.Scope, got.Record
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("the discovery is %+v, want %+v", got, want)
 	}

@@ -114,6 +114,9 @@ func (f *flight) run(ctx context.Context) (*tried, error) {
 		s, asked := seen.of[streamOf(listingCollector, manager)]
 		t.unlisted = asked && !s.listed["aws.organizations.account"]
 	}
+	for _, p := range providers {
+		t.shut = append(t.shut, p.Unlisted...)
+	}
 	for _, p := range p.Permissions() {
 		// What was tried only to know the accounts counts where it failed.
 		picked := func(collector string) bool { return f.pick(evidence.Stream{Collector: collector, Scope: p.Scope}) }
@@ -136,6 +139,9 @@ func (f *flight) pick(s evidence.Stream) bool {
 
 // first says whether a stream has to be looked at to know the others.
 func (f *flight) first(s evidence.Stream) bool {
+	if s.Collector == projectsCollector {
+		return f.listsProjects(s)
+	}
 	if f.config.AWS.Organization.ManagementRole != "" {
 		return s.Collector == listingCollector
 	}
@@ -143,9 +149,17 @@ func (f *flight) first(s evidence.Stream) bool {
 	return s.Collector == membershipCollector && f.pick(evidence.Stream{Collector: listingCollector, Scope: s.Scope})
 }
 
+// listsProjects says whether it follows from a stream which projects are left out.
+func (f *flight) listsProjects(s evidence.Stream) bool {
+	return s.Collector == projectsCollector && projectRules(f.config.GCP).Any() && slices.Contains(gcpListing(f.config.GCP), s.Account)
+}
+
 // whole says which calls are made to their end: those from which the accounts
-// of the organisation follow.
+// of the organisation follow, and the projects that are left out.
 func (f *flight) whole(s evidence.Stream, call collectors.Call) bool {
+	if f.listsProjects(s) {
+		return true
+	}
 	o := f.config.AWS.Organization
 	if o.ManagementRole == "" || s.Collector != listingCollector {
 		return false

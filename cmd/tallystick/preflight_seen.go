@@ -9,7 +9,7 @@ import (
 	"github.com/tallystick/tallystick/internal/agent"
 )
 
-// sightings are what says which accounts there are, as seen a moment ago: an
+// sightings are what says which accounts and projects there are, as seen a moment ago: an
 // agent.Known without a ledger.
 type sightings struct {
 	mu sync.Mutex
@@ -18,7 +18,9 @@ type sightings struct {
 
 // also gives what hears of a stream that counts.
 func (s *sightings) also(stream evidence.Stream) collectors.Emit {
-	if stream.Collector != listingCollector && stream.Collector != membershipCollector {
+	switch stream.Collector {
+	case listingCollector, membershipCollector, projectsCollector:
+	default:
 		return nil
 	}
 	s.mu.Lock()

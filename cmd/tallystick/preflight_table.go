@@ -17,6 +17,7 @@ type tried struct {
 	permissions []preflight.Permission
 	calls       int
 	unlisted    bool     // the accounts of the organisation could not be listed
+	shut        []string // scopes whose projects could not be listed
 	missing     []string // accounts that were asked for and are not there
 }
 
@@ -43,6 +44,9 @@ func (t *tried) tell(out, errs io.Writer, f format, everything bool) error {
 	fmt.Fprintln(people, t.summary())
 	if t.unlisted {
 		fmt.Fprintln(people, "The accounts of the organisation could not be listed, and the others were not tried.")
+	}
+	if len(t.shut) > 0 {
+		fmt.Fprintf(people, "The projects of %s could not be listed, so that it is not known which are left out; nothing else was tried there.\n", strings.Join(t.shut, ", "))
 	}
 	if bad {
 		return exitError{exitGaps, failure}

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -129,9 +131,9 @@ func wire(ctx context.Context, file *config.File, providers []agent.Provider, ev
 	if err != nil {
 		return agent.Options{}, err
 	}
-	var estate func(context.Context, agent.Known) ([]agent.Provider, *evidence.Discovery, error)
+	var estate func(context.Context, agent.Known) ([]agent.Provider, []evidence.Discovery, error)
 	if providers == nil {
-		estate = func(ctx context.Context, known agent.Known) ([]agent.Provider, *evidence.Discovery, error) {
+		estate = func(ctx context.Context, known agent.Known) ([]agent.Provider, []evidence.Discovery, error) {
 			return live(ctx, file, known)
 		}
 	}
@@ -216,24 +218,61 @@ func custom(hosts []string) bool {
 
 // live gives the providers that a configuration names, with the identity of
 // this process, over the accounts that the ledger knows of.
-func live(ctx context.Context, file *config.File, known agent.Known) ([]agent.Provider, *evidence.Discovery, error) {
+func live(ctx context.Context, file *config.File, known agent.Known) ([]agent.Provider, []evidence.Discovery, error) {
 	var providers []agent.Provider
-	var discovery *evidence.Discovery
+	var discoveries []evidence.Discovery
 	if c := file.Config.AWS; len(c.Accounts) > 0 || c.Organization.ManagementRole != "" {
 		p, found, err := liveAWS(ctx, file.Config, known)
 		if err != nil {
 			return nil, nil, err
 		}
-		providers, discovery = append(providers, p), found
+		providers = append(providers, p)
+		if found != nil {
+			discoveries = append(discoveries, *found)
+		}
 	}
-	if settings := gcpSettings(file.Config); len(settings.Accounts) > 0 {
-		estate, err := gcp.New(ctx, settings)
+	if len(gcpAccounts(file.Config.GCP)) > 0 {
+		if projectRules(file.Config.GCP).Any() && file.Config.ScheduleFor(projectsCollector) == "" {
+			return nil, nil, file.Problem("schedule.collectors", projectsCollector+" is off, and what gcp.include and gcp.exclude leave out follows from what it lists")
+		}
+		p, found, err := liveGCP(ctx, file.Config, known)
 		if err != nil {
 			return nil, nil, err
 		}
-		providers = append(providers, gcpProvider(estate))
+		providers, discoveries = append(providers, p), append(discoveries, found...)
 	}
-	return providers, discovery, nil
+	return providers, discoveries, nil
+}
+
+// listedAnew is why an agent ends and another takes its place.
+const listedAnew = "what is collected changed with the organisation's own listing"
+
+// changes says whether a run may have changed what the estate is derived from.
+func changes(r agent.Result) bool {
+	if r.Run == nil {
+		return false
+	}
+	switch r.Collector {
+	case listingCollector, membershipCollector, projectsCollector:
+		return true
+	}
+	return false
+}
+
+// sameEstate says whether the providers that would be made now are those of the
+// schedule in force.
+func sameEstate(o agent.Options, providers []agent.Provider) (bool, error) {
+	next := o
+	next.Providers = providers
+	was, err := json.Marshal(o.Schedule())
+	if err != nil {
+		return false, fmt.Errorf("encode schedule: %w", err)
+	}
+	is, err := json.Marshal(next.Schedule())
+	if err != nil {
+		return false, fmt.Errorf("encode schedule: %w", err)
+	}
+	return bytes.Equal(was, is), nil
 }
 
 func awsProvider(estate *aws.Estate) agent.Provider {

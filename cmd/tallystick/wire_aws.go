@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"slices"
@@ -66,7 +64,7 @@ func find(c config.AWS, known agent.Known) (found, error) {
 	listed := f.Members
 	f.Members = f.With(own)
 	if whole {
-		f.discovery = discoveryOf(listed, own, run.Record, before)
+		f.discovery = discoveryOf(listed, own, run, before)
 	}
 	return f, nil
 }
@@ -212,18 +210,16 @@ func accountOf(arn string) string {
 
 // discoveryOf compares what a listing says with the schedule before it. The
 // operator's own accounts are collected whether or not it has them.
-func discoveryOf(m aws.Members, own []aws.Account, record uint64, before *evidence.Schedule) *evidence.Discovery {
-	d := &evidence.Discovery{Record: record, Accounts: m.Listed}
-	var was evidence.Schedule
-	if before != nil {
-		was = *before
-	}
+func discoveryOf(m aws.Members, own []aws.Account, run *agent.RunState, before *evidence.Schedule) *evidence.Discovery {
+	d := &evidence.Discovery{Scope: run.Scope, Record: run.Record, Accounts: m.Listed}
 	collected, left := map[string]bool{}, map[string]bool{}
-	for _, s := range was.Scopes {
-		collected[s.Account] = s.Provider == aws.Provider
+	if before != nil {
+		for _, s := range before.Scopes {
+			collected[s.Account] = s.Provider == aws.Provider
+		}
 	}
-	for _, n := range was.NotCollected {
-		left[n.Account] = n.Provider == aws.Provider
+	for account := range before.LeftOut(aws.Provider) {
+		left[account] = true
 	}
 	now := map[string]bool{}
 	see := func(id string) {
@@ -273,25 +269,4 @@ func liveAWS(ctx context.Context, c config.Config, known agent.Known) (agent.Pro
 	p := awsProvider(estate)
 	p.Central, p.Listing, p.NotCollected, p.Regions = f.Central, f.listing, f.NotCollected, c.AWS.Regions.Names
 	return p, f.discovery, nil
-}
-
-// changes says whether a run may have changed what the estate is derived from.
-func changes(r agent.Result) bool {
-	return r.Run != nil && (r.Collector == listingCollector || r.Collector == membershipCollector)
-}
-
-// sameEstate says whether the providers that would be made now are those of the
-// schedule in force.
-func sameEstate(o agent.Options, providers []agent.Provider) (bool, error) {
-	next := o
-	next.Providers = providers
-	was, err := json.Marshal(o.Schedule())
-	if err != nil {
-		return false, fmt.Errorf("encode schedule: %w", err)
-	}
-	is, err := json.Marshal(next.Schedule())
-	if err != nil {
-		return false, fmt.Errorf("encode schedule: %w", err)
-	}
-	return bytes.Equal(was, is), nil
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tallystick/tallystick/collectors"
 	"github.com/tallystick/tallystick/evidence"
 )
 
@@ -100,7 +101,7 @@ func (o Organization) Members(l Listing, before *evidence.Schedule) (Members, er
 	if err != nil {
 		return Members{}, err
 	}
-	was := leftOut(before)
+	was := before.LeftOut(Provider)
 	for seen, err := range l.Accounts {
 		if err != nil {
 			return Members{}, err
@@ -170,20 +171,6 @@ func (o Organization) take(m *Members, a listedAccount, units map[string]string,
 	m.Accounts = append(m.Accounts, o.member(a.ID))
 }
 
-// leftOut gives what a schedule leaves out, by account.
-func leftOut(s *evidence.Schedule) map[string]evidence.NotCollected {
-	out := map[string]evidence.NotCollected{}
-	if s == nil {
-		return out
-	}
-	for _, n := range s.NotCollected {
-		if n.Provider == Provider {
-			out[n.Account] = n
-		}
-	}
-	return out
-}
-
 // member gives the way into a member account.
 func (o Organization) member(id string) Account {
 	return Account{
@@ -196,26 +183,16 @@ func (o Organization) member(id string) Account {
 // before.
 func (o Organization) leavesOut(a listedAccount, units map[string]string, was evidence.NotCollected) (evidence.NotCollected, bool) {
 	left := evidence.NotCollected{Scope: evidence.Scope{Provider: Provider, Account: a.ID}, Name: a.Name}
-	exclude := func(reason, approver string, undecided bool) bool {
-		if undecided && !(was.Excluded && was.Reason == reason && was.Approver == approver) {
-			return false
+	by := func(rules []AccountRule) []collectors.Rule {
+		var out []collectors.Rule
+		for _, rule := range rules {
+			r := collectors.Rule{Reason: rule.Reason, Approver: rule.Approver}
+			r.Applies, r.Known = rule.applies(a, units)
+			out = append(out, r)
 		}
-		left.Excluded, left.Reason, left.Approver = true, reason, approver
-		return true
+		return out
 	}
-	for _, rule := range o.Exclude {
-		if is, known := rule.applies(a, units); (is || !known) && exclude(rule.Reason, rule.Approver, !known) {
-			return left, true
-		}
-	}
-	included, undecided := len(o.Include) == 0, false
-	var reasons, approvers []string
-	for _, rule := range o.Include {
-		is, known := rule.applies(a, units)
-		included, undecided = included || is, undecided || !known
-		reasons, approvers = append(reasons, rule.Reason), append(approvers, rule.Approver)
-	}
-	if !included && exclude("not among what is included: "+joined(reasons), joined(approvers), undecided) {
+	if left.Reason, left.Approver, left.Excluded = collectors.LeftOut(by(o.Include), by(o.Exclude), was); left.Excluded {
 		return left, true
 	}
 	// An account that is not active answers nobody: its roles can not be assumed.
@@ -224,16 +201,6 @@ func (o Organization) leavesOut(a listedAccount, units map[string]string, was ev
 		return left, true
 	}
 	return evidence.NotCollected{}, false
-}
-
-func joined(list []string) string {
-	var out []string
-	for _, s := range list {
-		if !slices.Contains(out, s) {
-			out = append(out, s)
-		}
-	}
-	return strings.Join(out, "; ")
 }
 
 // applies says whether a rule chooses an account, and whether that is known.

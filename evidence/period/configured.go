@@ -47,7 +47,7 @@ func (d *differ) configured(index uint64, old, now *configured) error {
 	changes = append(changes, catalogueChanges(old.catalogue, now.catalogue)...)
 	add(ChangeConfig, "configuration.yaml", "sha256", old.file, now.file)
 	for _, c := range changes {
-		if d := now.Discovery; d != nil && c.What == ChangeScope && (now.Event == evidence.EventDiscovered || discovered(d, c)) {
+		for _, d := range discovered(now, c) {
 			c.Reason = strings.TrimPrefix(fmt.Sprintf("%s; by the organisation's own listing, record %d", c.Reason, d.Record), "; ")
 		}
 		if now.Event == evidence.EventManual {
@@ -60,11 +60,23 @@ func (d *differ) configured(index uint64, old, now *configured) error {
 	return nil
 }
 
-// discovered says whether a change is of an account in which a listing differs
-// from the schedule before. Another configuration may take force with it.
-func discovered(d *evidence.Discovery, c Change) bool {
-	return slices.ContainsFunc(slices.Concat(d.Appeared, d.Vanished, d.Suspended), func(account string) bool {
-		return strings.HasSuffix(c.Subject, "/"+account)
+// discovered gives the listings by which a change of scope came: those that
+// differ from before in its very account or, where only listings changed, those of
+// its provider. Another configuration may take force with a listing.
+func discovered(now *configured, c Change) []evidence.Discovery {
+	if c.What != ChangeScope {
+		return nil
+	}
+	named := slices.DeleteFunc(slices.Clone(now.Discoveries), func(d evidence.Discovery) bool {
+		return !slices.ContainsFunc(slices.Concat(d.Appeared, d.Vanished, d.Suspended), func(account string) bool {
+			return c.Subject == evidence.Scope{Provider: d.Provider, Account: account}.String()
+		})
+	})
+	if len(named) > 0 || now.Event != evidence.EventDiscovered {
+		return named
+	}
+	return slices.DeleteFunc(slices.Clone(now.Discoveries), func(d evidence.Discovery) bool {
+		return !strings.HasPrefix(c.Subject, d.Provider)
 	})
 }
 

@@ -8,8 +8,8 @@ import (
 	"github.com/tallystick/tallystick/evidence"
 )
 
-// leftOut gives the accounts that the schedules of the window name and do not
-// look at, from when to when. A reason that changed is another span.
+// leftOut gives the accounts and projects that the schedules of the window name and
+// do not look at, from when to when. A reason that changed is another span.
 func (f *Fold) leftOut(end time.Time) []LeftOut {
 	var out []LeftOut
 	open := map[evidence.NotCollected]int{} // index into out
@@ -47,7 +47,7 @@ func (f *Fold) leftOut(end time.Time) []LeftOut {
 	return out
 }
 
-// Why says in words for what an account is not looked at.
+// Why says in words for what an account or a project is not looked at.
 func (l LeftOut) Why() string {
 	switch {
 	case l.Excluded:
@@ -68,8 +68,8 @@ func (r *Report) leftOut() Table {
 		})
 	}
 	return Table{
-		Name: "left-out", Title: "Accounts left out",
-		About: "A row is a span in which an account that the organisation lists was not looked at, and who answers for that.",
+		Name: "left-out", Title: "Accounts and projects left out",
+		About: "A row is a span in which an account or a project that the organisation lists was not looked at, and who answers for that.",
 		Columns: slices.Concat(texts("provider", "account", "name", "why", "state", "reason", "approver"),
 			kinds(Time, "from", "to"), kinds(Number, "record")),
 		Rows: rows(out),

@@ -20,7 +20,10 @@ func notCollected(account, state, reason string) evidence.NotCollected {
 func TestOrganizationChanges(t *testing.T) {
 	t.Parallel()
 	const by = "by the organisation's own listing, record 7"
-	found := func(d evidence.Discovery) *evidence.Discovery { d.Record = 7; return &d }
+	found := func(d evidence.Discovery) []evidence.Discovery {
+		d.Scope, d.Record = evidence.Scope{Provider: "t", Account: one}, 7
+		return []evidence.Discovery{{Scope: evidence.Scope{Provider: "u", Account: "9"}, Record: 5, Appeared: []string{three}}, d}
+	}
 	for _, test := range []struct {
 		name  string
 		event string
@@ -30,14 +33,14 @@ func TestOrganizationChanges(t *testing.T) {
 		{
 			name: "an account appeared", event: evidence.EventDiscovered,
 			edit: func(w *world) {
-				w.accounts, w.discovery = []string{one, two, three}, found(evidence.Discovery{Appeared: []string{three}})
+				w.accounts, w.discoveries = []string{one, two, three}, found(evidence.Discovery{Appeared: []string{three}})
 			},
 			want: []string{`scope t/333333333333 account:  -> "333333333333" by  (` + by + `)`},
 		},
 		{
 			name: "one appeared that a rule leaves out", event: evidence.EventDiscovered,
 			edit: func(w *world) {
-				w.left, w.discovery = append(w.left, notCollected(three, "", "sandbox")), found(evidence.Discovery{Appeared: []string{three}})
+				w.left, w.discoveries = append(w.left, notCollected(three, "", "sandbox")), found(evidence.Discovery{Appeared: []string{three}})
 			},
 			want: []string{`scope t/333333333333 not_collected:  -> "excluded: sandbox (approved by cto)" by cto (sandbox; ` + by + `)`},
 		},
@@ -45,7 +48,7 @@ func TestOrganizationChanges(t *testing.T) {
 			name: "an account vanished, and one that was left out", event: evidence.EventDiscovered,
 			edit: func(w *world) {
 				w.accounts, w.left = []string{one}, nil
-				w.discovery = found(evidence.Discovery{Vanished: []string{two, "444444444444"}})
+				w.discoveries = found(evidence.Discovery{Vanished: []string{two, "444444444444"}})
 			},
 			want: []string{
 				`scope t/222222222222 account: "222222222222" ->  by  (` + by + `)`,
@@ -56,7 +59,7 @@ func TestOrganizationChanges(t *testing.T) {
 			name: "an account was suspended", event: evidence.EventDiscovered,
 			edit: func(w *world) {
 				w.accounts, w.left = []string{one}, append([]evidence.NotCollected{notCollected(two, "SUSPENDED", "")}, w.left...)
-				w.discovery = found(evidence.Discovery{Suspended: []string{two}})
+				w.discoveries = found(evidence.Discovery{Suspended: []string{two}})
 			},
 			want: []string{
 				`scope t/222222222222 account: "222222222222" ->  by  (` + by + `)`,
@@ -65,7 +68,7 @@ func TestOrganizationChanges(t *testing.T) {
 		},
 		{
 			name: "another account answers for the organisation", event: evidence.EventDiscovered,
-			edit: func(w *world) { w.central, w.discovery = []string{two}, found(evidence.Discovery{}) },
+			edit: func(w *world) { w.central, w.discoveries = []string{two}, found(evidence.Discovery{}) },
 			want: []string{
 				`scope t/111111111111 central: true ->  by  (` + by + `)`,
 				`scope t/222222222222 central:  -> true by  (` + by + `)`,
@@ -75,7 +78,7 @@ func TestOrganizationChanges(t *testing.T) {
 			name: "the operator leaves one out, and no longer another", event: evidence.EventReloaded,
 			edit: func(w *world) {
 				w.accounts, w.left = []string{one, "444444444444"}, []evidence.NotCollected{notCollected(two, "", "sold")}
-				w.discovery = found(evidence.Discovery{})
+				w.discoveries = found(evidence.Discovery{})
 			},
 			want: []string{
 				`scope t/444444444444 account:  -> "444444444444"`,
@@ -93,7 +96,7 @@ func TestOrganizationChanges(t *testing.T) {
 			name: "an account appeared while nobody looked", event: evidence.EventStarted,
 			edit: func(w *world) {
 				w.accounts, w.chosen = []string{one, two, three}, []string{"r1"}
-				w.discovery = found(evidence.Discovery{Appeared: []string{three}})
+				w.discoveries = found(evidence.Discovery{Appeared: []string{three}})
 			},
 			want: []string{
 				`scope t/333333333333 account:  -> "333333333333" by  (` + by + `)`,
@@ -103,13 +106,13 @@ func TestOrganizationChanges(t *testing.T) {
 		{
 			name: "by hand", event: evidence.EventManual,
 			edit: func(w *world) {
-				w.accounts, w.discovery = []string{one, two, three}, found(evidence.Discovery{Appeared: []string{three}})
+				w.accounts, w.discoveries = []string{one, two, three}, found(evidence.Discovery{Appeared: []string{three}})
 			},
 			want: []string{`scope t/333333333333 account:  -> "333333333333" by  (` + by + `; for a run by hand: the schedule in force stays what it was)`},
 		},
 		{
 			name: "the same listing again", event: evidence.EventStarted,
-			edit: func(w *world) { w.discovery = found(evidence.Discovery{}) },
+			edit: func(w *world) { w.discoveries = found(evidence.Discovery{}) },
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

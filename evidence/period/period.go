@@ -334,7 +334,7 @@ type Report struct {
 	Binaries  []evidence.Agent // that wrote records of the window, in order of appearance
 }
 
-// LeftOut is a span of the window in which an account that the organisation
+// LeftOut is a span of the window in which an account or a project that the organisation
 // lists was not looked at, for one reason. To is exclusive.
 type LeftOut struct {
 	evidence.NotCollected

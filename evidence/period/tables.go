@@ -97,7 +97,7 @@ func (r *Report) index() Table {
 		out = append(out, []string{strconv.Itoa(len(out) + 1), control, item, "tables/" + table + ".csv"})
 	}
 	add("", "What was in scope, and what was not", "scope")
-	add("", "Accounts of the organisation that were not looked at, why, and who approved that", "left-out")
+	add("", "Accounts and projects of the organisation that were not looked at, why, and who approved that", "left-out")
 	add("", "Controls with their criteria, checks, coverage and results", "controls")
 	add("", "Every occurrence of every control, by day", "coverage")
 	add("", "Evidence that is missing, and why", "gaps")

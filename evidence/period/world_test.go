@@ -86,20 +86,20 @@ type world struct {
 	written map[string]evidence.Digest
 	entries []evidence.Entry
 
-	exprs     map[string]string // by collector
-	accounts  []string
-	central   []string
-	left      []evidence.NotCollected
-	chosen    []string // regions
-	discovery *evidence.Discovery
-	catalogue string
-	zone      string
-	limits    map[string]int
-	regions   []string // that t.groups looks at
-	leftOut   []string
-	version   string
-	principal string
-	file      string
+	exprs       map[string]string // by collector
+	accounts    []string
+	central     []string
+	left        []evidence.NotCollected
+	chosen      []string // regions
+	discoveries []evidence.Discovery
+	catalogue   string
+	zone        string
+	limits      map[string]int
+	regions     []string // that t.groups looks at
+	leftOut     []string
+	version     string
+	principal   string
+	file        string
 
 	things                          map[string]estate          // by account
 	denied                          map[string]map[string]bool // collectors of which the list is denied in a region ("": all), by account and collector
@@ -218,7 +218,7 @@ func (w *world) configure(when time.Time, event string) {
 	w.scheduleDigest, w.catalogueDigest = w.put(string(raw)), w.put(w.catalogue)
 	w.record(evidence.TypeConfiguration, evidence.Configuration{
 		Header: w.header(when), Sequence: w.configs, Event: event, Ledger: "period.test", Organization: "Example", PeriodStart: "2026-01-01", PeriodEnd: "2026-12-31",
-		RemediationDays: maps.Clone(w.limits), Discovery: w.discovery,
+		RemediationDays: maps.Clone(w.limits), Discoveries: w.discoveries,
 	}, evidence.SubjectOf(evidence.PayloadConfiguration, w.put(w.file)), evidence.SubjectOf(evidence.PayloadSchedule, w.scheduleDigest),
 		evidence.SubjectOf(evidence.PayloadCatalogue, w.catalogueDigest))
 }

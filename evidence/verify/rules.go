@@ -162,8 +162,10 @@ func (r *rules) configuration(index uint64, p *evidence.Configuration, s evidenc
 		c.problem(KindSequence, recordPlace(index), "it is configuration number %d, the one before it was number %d: records between them are missing, doubled or moved",
 			p.Sequence, r.configurations)
 	}
-	if d := p.Discovery; d != nil && !r.isRun(d.Record) {
-		c.problem(KindConfiguration, recordPlace(index), "its accounts rest on the listing in record %d, which is no run before it", d.Record)
+	for _, d := range p.Discoveries {
+		if !r.isRun(d.Record, d.Scope) {
+			c.problem(KindConfiguration, recordPlace(index), "what it looks at rests on the listing in record %d, which is no run in %s before it", d.Record, d.Scope)
+		}
 	}
 	r.configurations = p.Sequence
 	r.schedule, _ = s.Payload(evidence.PayloadSchedule)
@@ -307,11 +309,11 @@ func (r *rules) isCentral(schedule evidence.Digest, scope evidence.Scope) bool {
 	return central == nil || central[scope]
 }
 
-// isRun says whether a record is a run. Of one that an extract leaves out that
-// is not known.
-func (r *rules) isRun(index uint64) bool {
-	if _, ok := r.runs[index]; ok {
-		return true
+// isRun says whether a record is a run in a scope. Of one that an extract leaves
+// out that is not known.
+func (r *rules) isRun(index uint64, scope evidence.Scope) bool {
+	if run, ok := r.runs[index]; ok {
+		return run.stream.Scope == scope
 	}
 	return r.extract != nil && !slices.Contains(r.extract.indexes, index)
 }

@@ -251,15 +251,29 @@ func TestRules(t *testing.T) {
 			w.configure(t0, evidence.EventStarted, hourly)
 			w.run(buckets, hour(1))
 			w.configureAs(hour(1).Add(minutes(2)), evidence.EventDiscovered, evidence.Schedule{TimeZone: "UTC", Scopes: []evidence.Scope{buckets.Scope}}, hourly,
-				func(c *evidence.Configuration) { c.Discovery = &evidence.Discovery{Record: 1} })
+				func(c *evidence.Configuration) {
+					c.Discoveries = []evidence.Discovery{{Scope: buckets.Scope, Record: 1}}
+				})
 		}, tail: "9 aws.s3_buckets@aws/111122223333"},
 		{name: "a discovery that rests on nothing", make: func(w *world) {
 			w.configureAs(t0, evidence.EventStarted, evidence.Schedule{TimeZone: "UTC"}, nil,
-				func(c *evidence.Configuration) { c.Discovery = &evidence.Discovery{Record: 1} })
+				func(c *evidence.Configuration) {
+					c.Discoveries = []evidence.Discovery{{Scope: buckets.Scope, Record: 1}}
+				})
 			w.stop(t0.Add(minutes(1)))
 			w.configureAs(t0.Add(minutes(2)), evidence.EventStarted, evidence.Schedule{TimeZone: "UTC"}, nil,
-				func(c *evidence.Configuration) { c.Discovery = &evidence.Discovery{Record: 1} })
+				func(c *evidence.Configuration) {
+					c.Discoveries = []evidence.Discovery{{Scope: buckets.Scope, Record: 1}}
+				})
 		}, want: []string{"configuration record 0", "configuration record 2"}},
+		{name: "a discovery that rests on the listing of another", make: func(w *world) {
+			w.configure(t0, evidence.EventStarted, hourly)
+			w.run(buckets, hour(1))
+			w.configureAs(hour(1).Add(minutes(2)), evidence.EventDiscovered, evidence.Schedule{TimeZone: "UTC", Scopes: []evidence.Scope{buckets.Scope}}, hourly,
+				func(c *evidence.Configuration) {
+					c.Discoveries = []evidence.Discovery{{Scope: buckets.Scope, Record: 1}, {Scope: evidence.Scope{Provider: "gcp", Account: "example-solo"}, Record: 1}}
+				})
+		}, want: []string{"configuration record 2"}, tail: "9 aws.s3_buckets@aws/111122223333"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

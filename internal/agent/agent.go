@@ -57,11 +57,16 @@ type Provider struct {
 	// collectors of that reach run. Both may be empty.
 	Central, Listing []string
 	// NotCollected are the accounts that the organisation lists and that are
-	// not looked at, and why.
+	// not looked at, and why; or the projects of the accounts that are not.
 	NotCollected []evidence.NotCollected
-	Regions      []string          // that the operator chose; empty: every enabled one
-	Transport    http.RoundTripper // what every call goes through in the end
-	Describe     func(*http.Request) capture.Labels
+	// Unlisted are those of the accounts of which it is not known yet which of
+	// their projects are left out. Only the collector Lists, which says which there
+	// are, is due in them: nothing is judged that may be left out.
+	Unlisted  []string
+	Lists     string
+	Regions   []string          // that the operator chose; empty: every enabled one
+	Transport http.RoundTripper // what every call goes through in the end
+	Describe  func(*http.Request) capture.Labels
 	// Throttled says whether an answer is a refusal for there being too many
 	// calls, and how long it asks to wait, 0 when it does not say. Nil: none is.
 	Throttled func(*http.Response) (throttled bool, after time.Duration)
@@ -85,11 +90,11 @@ type Options struct {
 	Configuration   []byte // the file as written
 	Event           string // one of the evidence.Event...
 	// Estate, when set, gives the providers from what the ledger says, in the
-	// place of Providers and Discovery: which accounts an organisation has
+	// place of Providers and Discoveries: which accounts an organisation has
 	// follows from its own listing, which is evidence. Open calls it once.
-	Estate func(context.Context, Known) ([]Provider, *evidence.Discovery, error)
-	// Discovery says which listing the accounts were taken from; nil for none.
-	Discovery *evidence.Discovery
+	Estate func(context.Context, Known) ([]Provider, []evidence.Discovery, error)
+	// Discoveries say which listings the accounts were taken from.
+	Discoveries []evidence.Discovery
 	// Since is the moment up to which the agent before this one, in the same
 	// process, had a record of each slot; zero for none. This one goes on from
 	// there. After more than sinceMost it counts as the end of an outage.
@@ -123,7 +128,8 @@ type Agent struct {
 	store   *payload.Store
 	held    map[string]os.FileInfo // the directories that are ours, as Open found them
 	limiter *limiter
-	streams []*stream // in order of the schedule; fixed after Open
+	streams []*stream        // in order of the schedule; fixed after Open
+	anew    []evidence.Scope // to be judged again; owned by Run and Collect
 
 	scheduleDigest  evidence.Digest
 	catalogueDigest evidence.Digest
@@ -200,7 +206,7 @@ func Open(ctx context.Context, o Options) (_ *Agent, err error) {
 		return nil, fmt.Errorf("rebuild state from the ledger: %w", err)
 	}
 	if a.Estate != nil {
-		if a.Providers, a.Discovery, err = a.Estate(ctx, a); err != nil {
+		if a.Providers, a.Discoveries, err = a.Estate(ctx, a); err != nil {
 			return nil, fmt.Errorf("say which accounts there are: %w", err)
 		}
 	}
@@ -222,16 +228,13 @@ func (o *Options) Schedule() evidence.Schedule {
 		for _, c := range p.Collectors {
 			spec := c.Spec()
 			expr := o.ScheduleFor(spec.Name)
-			if expr == "" || spec.Reach == collectors.Organization && len(p.Listing) == 0 {
+			accounts, all := p.due(spec)
+			if expr == "" || len(accounts) == 0 && !all {
 				continue
 			}
-			of := evidence.CollectorSchedule{
-				Provider: p.Name, Collector: spec.Name, Schedule: expr, Kinds: slices.Sorted(slices.Values(spec.Kinds)),
-			}
-			if spec.Reach == collectors.Organization {
-				of.Accounts = slices.Sorted(slices.Values(p.Listing))
-			}
-			s.Collectors = append(s.Collectors, of)
+			s.Collectors = append(s.Collectors, evidence.CollectorSchedule{
+				Provider: p.Name, Collector: spec.Name, Schedule: expr, Kinds: slices.Sorted(slices.Values(spec.Kinds)), Accounts: accounts,
+			})
 		}
 		for _, account := range p.Accounts {
 			s.Scopes = append(s.Scopes, evidence.Scope{Provider: p.Name, Account: account})
@@ -248,6 +251,26 @@ func (o *Options) Schedule() evidence.Schedule {
 		}
 	}
 	return s
+}
+
+// due gives the only accounts in which a collector is due, sorted, or says that it
+// is in all.
+func (p *Provider) due(spec collectors.Spec) (only []string, all bool) {
+	in := p.Accounts
+	if spec.Reach == collectors.Organization {
+		in = p.Listing
+	}
+	waits := len(p.Unlisted) > 0 && spec.Name != p.Lists
+	if spec.Reach != collectors.Organization && !waits {
+		return nil, true
+	}
+	for _, account := range in {
+		if !waits || !slices.Contains(p.Unlisted, account) {
+			only = append(only, account)
+		}
+	}
+	slices.Sort(only)
+	return only, false
 }
 
 // sinceMost bounds how far back a schedule takes force: a reader may take a
@@ -276,6 +299,9 @@ func (a *Agent) configure(ctx context.Context) error {
 		a.chooseFirst()
 	}
 	a.restoreLacking()
+	if err := a.chooseAnew(); err != nil {
+		return err
+	}
 	raw, err := json.Marshal(inForce)
 	if err != nil {
 		return fmt.Errorf("encode schedule: %w", err)
@@ -311,7 +337,7 @@ func (a *Agent) configure(ctx context.Context) error {
 		PeriodStart:     a.PeriodStart,
 		PeriodEnd:       a.PeriodEnd,
 		RemediationDays: a.RemediationDays,
-		Discovery:       a.Discovery,
+		Discoveries:     a.Discoveries,
 	}, subjects)
 	return err
 }

@@ -128,8 +128,8 @@ func TestRelieve(t *testing.T) {
 }
 
 // estateOf derives the provider from the newest whole listing, as the program does.
-func estateOf(p Provider) func(context.Context, Known) ([]Provider, *evidence.Discovery, error) {
-	return func(_ context.Context, known Known) ([]Provider, *evidence.Discovery, error) {
+func estateOf(p Provider) func(context.Context, Known) ([]Provider, []evidence.Discovery, error) {
+	return func(_ context.Context, known Known) ([]Provider, []evidence.Discovery, error) {
 		p.Accounts = []string{account}
 		before, err := known.Before()
 		if err != nil {
@@ -151,7 +151,7 @@ func estateOf(p Provider) func(context.Context, Known) ([]Provider, *evidence.Di
 				}
 				continue
 			}
-			d := &evidence.Discovery{Record: run.Record}
+			d := evidence.Discovery{Scope: listing.Scope, Record: run.Record}
 			for member, err := range seen {
 				if err != nil {
 					return nil, nil, err
@@ -165,7 +165,7 @@ func estateOf(p Provider) func(context.Context, Known) ([]Provider, *evidence.Di
 				}
 			}
 			slices.Sort(p.Accounts)
-			return []Provider{p}, d, nil
+			return []Provider{p}, []evidence.Discovery{d}, nil
 		}
 		return nil, nil, errors.New("the listing of before is not whole")
 	}
@@ -194,7 +194,7 @@ func TestHandover(t *testing.T) {
 			asked := 0
 			derive := estateOf(b.options.Providers[0])
 			b.options.Providers = nil
-			b.options.Estate = func(ctx context.Context, known Known) ([]Provider, *evidence.Discovery, error) {
+			b.options.Estate = func(ctx context.Context, known Known) ([]Provider, []evidence.Discovery, error) {
 				asked++
 				return derive(ctx, known)
 			}
@@ -240,10 +240,10 @@ func TestHandover(t *testing.T) {
 				t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(test.want, "\n\t"))
 			}
 			all := of[evidence.Configuration](t, b.dir)
-			if len(all) != 2 || all[0].Discovery != nil || all[1].Event != evidence.EventDiscovered {
+			if len(all) != 2 || len(all[0].Discoveries) > 0 || len(all[1].Discoveries) != 1 || all[1].Event != evidence.EventDiscovered {
 				t.Fatalf("configurations %+v", all)
 			}
-			d := all[1].Discovery
+			d := all[1].Discoveries[0]
 			run, ok := records(t, b.dir)[d.Record].(*evidence.Run)
 			if !ok || run.Collector != "fake.listing" || d.Accounts != 2 || !slices.Equal(d.Appeared, []string{memberAccount}) {
 				t.Errorf("the discovery is %+v, of %T", d, records(t, b.dir)[d.Record])
@@ -272,10 +272,10 @@ func TestListingDenied(t *testing.T) {
 	}
 	for i, c := range of[evidence.Configuration](t, b.dir) {
 		switch {
-		case i == 0 && c.Discovery != nil, i > 0 && c.Discovery == nil:
-			t.Errorf("configuration %d rests on %+v", i, c.Discovery)
-		case i > 1 && len(c.Discovery.Appeared) > 0:
-			t.Errorf("configuration %d says that %v appeared", i, c.Discovery.Appeared)
+		case i == 0 && len(c.Discoveries) > 0, i > 0 && len(c.Discoveries) != 1:
+			t.Errorf("configuration %d rests on %+v", i, c.Discoveries)
+		case i > 1 && len(c.Discoveries[0].Appeared) > 0:
+			t.Errorf("configuration %d says that %v appeared", i, c.Discoveries[0].Appeared)
 		}
 	}
 	a := b.open()
@@ -293,7 +293,7 @@ func TestEstateThatFails(t *testing.T) {
 	b.close(metrics)
 	before := len(records(t, b.dir))
 	b.options.Metrics = metrics.Metrics
-	b.options.Estate = func(context.Context, Known) ([]Provider, *evidence.Discovery, error) {
+	b.options.Estate = func(context.Context, Known) ([]Provider, []evidence.Discovery, error) {
 		return nil, nil, errors.New("the listing is torn")
 	}
 	if a, err := Open(t.Context(), b.options); err == nil || !strings.Contains(err.Error(), "the listing is torn") {

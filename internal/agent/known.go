@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"encoding/json"
 	"fmt"
 	"iter"
 	"time"
@@ -15,14 +16,14 @@ import (
 type Known interface {
 	// Newest gives the newest run of a stream, or nil.
 	Newest(evidence.Stream) *RunState
-	// Listed gives the run of a stream that the newest discovery rests on, or
-	// nil: when the newest run did not read everything, it is what is known.
+	// Listed gives the run of a stream that the newest discovery of its scope rests
+	// on, or nil: when the newest run did not read everything, it is what is known.
 	Listed(evidence.Stream) (*RunState, error)
 	// Before gives the newest schedule that took force, or nil. For tasks run by
 	// hand it is that of the newest tasks, whoever began them.
 	Before() (*evidence.Schedule, error)
-	// Observed reads what a run saw of a kind, and says whether the list of it
-	// was read to its end.
+	// Observed reads what a run saw of a kind, without the fields that a gap names,
+	// and says whether the list of it was read to its end.
 	Observed(r *RunState, kind string) (seen iter.Seq2[evidence.Observation, error], whole bool, err error)
 }
 
@@ -44,12 +45,13 @@ func (a *Agent) Before() (*evidence.Schedule, error) {
 	return &s, err
 }
 
-// Listed gives the run of a stream that the newest discovery rests on, or nil.
+// Listed gives the run of a stream that the newest discovery of its scope rests on,
+// or nil.
 func (a *Agent) Listed(key evidence.Stream) (*RunState, error) {
 	a.mu.Lock()
-	discovery := a.state.configured.discovery
+	discovery, found := a.state.configured.discoveries[key.Scope]
 	a.mu.Unlock()
-	if discovery == nil {
+	if !found {
 		return nil, nil
 	}
 	r, err := ledger.OpenReader(a.Dir)
@@ -83,10 +85,39 @@ func (r *RunState) observed(store *payload.Store, kind string) (iter.Seq2[eviden
 		return nil, false, err
 	}
 	whole := r.Outcome != evidence.Failed
+	dark := make(map[[2]string][]string) // fields, by region and resource
 	for _, g := range gaps {
-		whole = whole && (g.Kind != kind || g.Resource != "" || g.Field != "")
+		if g.Kind != kind {
+			continue
+		}
+		whole = whole && (g.Resource != "" || g.Field != "")
+		if at := [2]string{g.Region, g.Resource}; g.Field != "" {
+			dark[at] = append(dark[at], g.Field)
+		}
 	}
-	return Observations(store, r.Observations, kind), whole, nil
+	return func(yield func(evidence.Observation, error) bool) {
+		for o, err := range Observations(store, r.Observations, kind) {
+			if fields := dark[[2]string{o.Region, o.ID}]; err == nil && len(fields) > 0 {
+				o.Body, err = without(o.Body, fields)
+			}
+			if !yield(o, err) || err != nil {
+				return
+			}
+		}
+	}, whole, nil
+}
+
+// without gives a body that lacks fields: one that a gap names may be there and
+// not be known all the same, as of something that was seen in two places.
+func without(body json.RawMessage, fields []string) (json.RawMessage, error) {
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(body, &all); err != nil {
+		return nil, fmt.Errorf("read an observation: %w", err)
+	}
+	for _, field := range fields {
+		delete(all, field)
+	}
+	return json.Marshal(all)
 }
 
 // Relieve makes Run end, with nil, at the first moment at which nothing is under

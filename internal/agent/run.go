@@ -32,6 +32,7 @@ func (a *Agent) RunUntil(ctx context.Context, end time.Time) error {
 	a.stop = stop
 	a.mu.Unlock()
 
+	a.judgeAnew(ctx)
 	for _, central := range []bool{true, false} {
 		for _, s := range a.streams {
 			if s.first != "" && a.central[s.Scope] == central {
@@ -175,6 +176,7 @@ func (a *Agent) Collect(ctx context.Context, pick func(evidence.Stream) bool) ([
 	a.mu.Lock()
 	a.stop = stop
 	a.mu.Unlock()
+	a.judgeAnew(ctx)
 	slot := offSchedule(a.Clock.Now())
 	results := make(chan Result, len(a.streams))
 	// What answers for the organisation is looked at before the accounts that

@@ -50,8 +50,8 @@ type InForce struct {
 
 // configured is what a Configuration record names.
 type configured struct {
-	schedule  evidence.Digest
-	discovery *evidence.Discovery // the newest so far: not every configuration has one
+	schedule    evidence.Digest
+	discoveries map[evidence.Scope]evidence.Discovery // the newest so far: not every configuration has one
 }
 
 // StreamState is what the ledger says of one stream.
@@ -95,7 +95,10 @@ type Assessed struct {
 }
 
 func newState() *State {
-	return &State{Streams: make(map[evidence.Stream]*StreamState), Assessed: make(map[evidence.Scope]map[string]Assessed), judged: make(map[evidence.Scope]uint64)}
+	return &State{
+		Streams: make(map[evidence.Stream]*StreamState), Assessed: make(map[evidence.Scope]map[string]Assessed), judged: make(map[evidence.Scope]uint64),
+		configured: configured{discoveries: make(map[evidence.Scope]evidence.Discovery)},
+	}
 }
 
 // ReadState rebuilds the state of a data directory without taking its lock.
@@ -229,8 +232,8 @@ func (s *State) take(index uint64, record any, subjects []evidence.Subject, stor
 		s.PeriodStart, s.PeriodEnd = r.PeriodStart, r.PeriodEnd
 		s.manual = r.Event == evidence.EventManual
 		s.configured.schedule, _ = statement.Payload(evidence.PayloadSchedule)
-		if r.Discovery != nil {
-			s.configured.discovery = r.Discovery
+		for _, d := range r.Discoveries {
+			s.configured.discoveries[d.Scope] = d
 		}
 		if !s.manual {
 			s.Stopped = nil

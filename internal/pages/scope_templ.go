@@ -100,7 +100,7 @@ func (s *Site) scopePage(ix *index) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			if len(s.r.LeftOut) > 0 {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "<section aria-labelledby=\"left-out\"><h2 id=\"left-out\">Accounts of the organisation that were not looked at</h2><table><caption class=\"quiet\">Accounts that the organisation lists, and who answers for leaving them out</caption> <thead><tr><th scope=\"col\">Account</th><th scope=\"col\">Why</th><th scope=\"col\">Reason</th><th scope=\"col\">Approver</th><th scope=\"col\">From</th><th scope=\"col\">To</th></tr></thead> <tbody>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "<section aria-labelledby=\"left-out\"><h2 id=\"left-out\">Accounts and projects of the organisation that were not looked at</h2><table><caption class=\"quiet\">Accounts and projects that the organisation lists, and who answers for leaving them out</caption> <thead><tr><th scope=\"col\">Account or project</th><th scope=\"col\">Why</th><th scope=\"col\">Reason</th><th scope=\"col\">Approver</th><th scope=\"col\">From</th><th scope=\"col\">To</th></tr></thead> <tbody>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

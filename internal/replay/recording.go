@@ -3,6 +3,7 @@ package replay
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -24,6 +25,9 @@ type Recording struct {
 	Attempts int      // the most that were made for one call
 	Hosts    []string // that answered, sorted
 	First    string   // the URL of the first exchange; empty: there was none
+	// LeftOut gives the projects that were not looked at by the schedule in force
+	// then. The schedule may not be in this evidence: only who needs it asks.
+	LeftOut func() ([]string, error)
 }
 
 // Collector is a collector made for one recording. A nil Collector is one that
@@ -85,6 +89,16 @@ func openRecording(store *payload.Store, r *evidence.Run, s evidence.Statement, 
 	slices.Sort(out.Hosts)
 	out.Hosts = slices.Compact(out.Hosts)
 	return out, nil
+}
+
+// leftOut gives what of the provider was not looked at by the schedule in force
+// at a run, sorted.
+func (p *performer) leftOut(r *evidence.Run) ([]string, error) {
+	s, err := p.ledger.schedule(r.ConfigurationDigest)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Sorted(maps.Keys(s.LeftOut(r.Provider))), nil
 }
 
 // regions gives those that a collector was told to look at: those that it

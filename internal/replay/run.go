@@ -88,13 +88,15 @@ func (p *performer) run(ctx context.Context, e evidence.Entry, r *evidence.Run) 
 		o.notPerformed = "no call left an exchange: there were no credentials to make one with"
 		return o.result
 	}
-	made, err := p.Collector(ctx, Recording{Task: r.Task, Principal: r.Principal})
+	leftOut := func() ([]string, error) { return p.leftOut(r) }
+	made, err := p.Collector(ctx, Recording{Task: r.Task, Principal: r.Principal, LeftOut: leftOut})
 	if err == nil && made.Collector != nil {
 		var rec *recording
 		rec, err = openRecording(p.store, r, e.Statement, made.Spec().Sensitive, made.Describe)
 		if err != nil {
 			return o.broke("exchanges", err)
 		}
+		rec.LeftOut = leftOut
 		if rec.Regions, err = p.regions(r, e.Statement); err != nil {
 			return o.broke(evidence.PayloadGaps, err)
 		}
