@@ -42,6 +42,10 @@ func assetSecrets() []string {
 		// What a notification channel signs in with where it sends to. The address of
 		// a webhook lets in who knows it, and a number is a person's.
 		"auth_token", "service_key", "sensitiveLabels", "labels.url", "labels.number",
+		// What a container is started with, in its environment, on its command line and
+		// in what asks after its health, and what its image was built with.
+		"env.value", "containers.command", "containers.args", "httpHeaders.value",
+		"environmentVariables", `run\.googleapis\.com/build-environment-variables`,
 	}
 }
 
@@ -92,6 +96,7 @@ func resourceTypes() []assetKind {
 		{"monitoring.googleapis.com/NotificationChannel", "gcp.monitoring.notification_channel"},
 		{"pubsub.googleapis.com/Topic", "gcp.pubsub.topic"},
 		{"redis.googleapis.com/Instance", "gcp.redis.instance"},
+		{"run.googleapis.com/Service", "gcp.run.service"},
 		{"serviceusage.googleapis.com/Service", "gcp.serviceusage.service"},
 		{"sqladmin.googleapis.com/Instance", "gcp.sqladmin.instance"},
 		{"storage.googleapis.com/Bucket", "gcp.storage.bucket"},
