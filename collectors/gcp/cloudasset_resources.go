@@ -90,6 +90,8 @@ func resourceTypes() []assetKind {
 		{"file.googleapis.com/Instance", "gcp.file.instance"},
 		{"iam.googleapis.com/ServiceAccount", "gcp.iam.service_account"},
 		{"iam.googleapis.com/ServiceAccountKey", "gcp.iam.service_account_key"},
+		{"iam.googleapis.com/WorkloadIdentityPool", "gcp.iam.workload_identity_pool"},
+		{"iam.googleapis.com/WorkloadIdentityPoolProvider", "gcp.iam.workload_identity_pool_provider"},
 		{"logging.googleapis.com/LogBucket", "gcp.logging.bucket"},
 		{"logging.googleapis.com/LogSink", "gcp.logging.sink"},
 		{"monitoring.googleapis.com/AlertPolicy", "gcp.monitoring.alert_policy"},
