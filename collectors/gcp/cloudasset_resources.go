@@ -33,7 +33,7 @@ func assetSecrets() []string {
 		// as pairs of key and value, and nothing tells which of them is a secret.
 		"items.value",
 		// Keys and passwords. A service sends few of them back, and none is evidence.
-		"privateKeyData", "privateKey", "pemPrivateKey", "clientKey", "rawKey", "rsaEncryptedKey", "password", "rootPassword",
+		"privateKeyData", "privateKey", "pemPrivateKey", "clientKey", "rawKey", "rsaEncryptedKey", "password", "rootPassword", "keyString",
 		// What a URL map tells callers by, adds for its backends and tests itself
 		// with: a shared secret often is a header or a parameter.
 		"headerMatches.exactMatch", "headerMatches.prefixMatch", "headerMatches.suffixMatch", "headerMatches.regexMatch",
@@ -56,6 +56,7 @@ const projectKind = "gcp.cloudresourcemanager.project"
 // another, add its line, a recorded asset and a check.
 func resourceTypes() []assetKind {
 	return []assetKind{
+		{"apikeys.googleapis.com/Key", "gcp.apikeys.key"},
 		{"artifactregistry.googleapis.com/Repository", "gcp.artifactregistry.repository"},
 		{"backupdr.googleapis.com/BackupPlanAssociation", "gcp.backupdr.backup_plan_association"},
 		{"bigquery.googleapis.com/Dataset", "gcp.bigquery.dataset"},
