@@ -100,6 +100,8 @@ func resourceTypes() []assetKind {
 		{"pubsub.googleapis.com/Topic", "gcp.pubsub.topic"},
 		{"redis.googleapis.com/Instance", "gcp.redis.instance"},
 		{"run.googleapis.com/Service", "gcp.run.service"},
+		{"secretmanager.googleapis.com/Secret", "gcp.secretmanager.secret"},
+		{"secretmanager.googleapis.com/SecretVersion", "gcp.secretmanager.secret_version"},
 		{"serviceusage.googleapis.com/Service", "gcp.serviceusage.service"},
 		{"sqladmin.googleapis.com/Instance", "gcp.sqladmin.instance"},
 		{"storage.googleapis.com/Bucket", "gcp.storage.bucket"},
