@@ -13,7 +13,8 @@ import (
 // listing for all of its projects. What a service's own API would show is in
 // resource.data, as the inventory has it.
 //
-// Limits: the values of the metadata of instances are redacted; their keys stay.
+// Limits: the values of the metadata of instances and of the environment of
+// containers are redacted; their names stay.
 // Source: Cloud Asset Inventory, asset types; Cloud Asset API reference, assets.list.
 func cloudassetResources(e *Estate) *collector {
 	return &collector{estate: e, read: readResources, spec: collectors.Spec{
