@@ -79,9 +79,10 @@ type Spec struct {
 
 	// Sensitive names fields of answers whose values must never reach a
 	// payload: wherever they occur, "MasterUserPassword", or within others, as a
-	// path, "metadata.items.value". Arrays are no part of a path. It holds in
-	// JSON alone: in XML and in forms, whose lists have names and numbers of
-	// their own between, its last name holds wherever it occurs.
+	// path, "metadata.items.value". Arrays are no part of a path, and a dot
+	// within a name has a backslash before it. It holds in JSON alone: in XML
+	// and in forms, whose lists have names and numbers of their own between,
+	// its last name holds wherever it occurs.
 	Sensitive []string
 }
 

@@ -47,7 +47,7 @@ func TestGoogleExclusions(t *testing.T) {
 		t.Errorf("at first there is %+v", first)
 	}
 	if len(second.Collectors) < 5 || slices.ContainsFunc(second.Collectors, func(c evidence.CollectorSchedule) bool {
-		return !strings.HasPrefix(c.Collector, "gcp.directory") && len(c.Accounts) > 0
+		return !ofDirectory(c.Collector) && len(c.Accounts) > 0
 	}) {
 		t.Errorf("then there is %+v", second)
 	}

@@ -13,7 +13,8 @@ import (
 // listing for all of its projects. What a service's own API would show is in
 // resource.data, as the inventory has it.
 //
-// Limits: the values of the metadata of instances are redacted; their keys stay.
+// Limits: the values of the metadata of instances and of the environment of
+// containers are redacted; their names stay.
 // Source: Cloud Asset Inventory, asset types; Cloud Asset API reference, assets.list.
 func cloudassetResources(e *Estate) *collector {
 	return &collector{estate: e, read: readResources, spec: collectors.Spec{
@@ -33,7 +34,7 @@ func assetSecrets() []string {
 		// as pairs of key and value, and nothing tells which of them is a secret.
 		"items.value",
 		// Keys and passwords. A service sends few of them back, and none is evidence.
-		"privateKeyData", "privateKey", "pemPrivateKey", "clientKey", "rawKey", "rsaEncryptedKey", "password", "rootPassword",
+		"privateKeyData", "privateKey", "pemPrivateKey", "clientKey", "rawKey", "rsaEncryptedKey", "password", "rootPassword", "keyString",
 		// What a URL map tells callers by, adds for its backends and tests itself
 		// with: a shared secret often is a header or a parameter.
 		"headerMatches.exactMatch", "headerMatches.prefixMatch", "headerMatches.suffixMatch", "headerMatches.regexMatch",
@@ -42,6 +43,10 @@ func assetSecrets() []string {
 		// What a notification channel signs in with where it sends to. The address of
 		// a webhook lets in who knows it, and a number is a person's.
 		"auth_token", "service_key", "sensitiveLabels", "labels.url", "labels.number",
+		// What a container is started with, in its environment, on its command line and
+		// in what asks after its health, and what its image was built with.
+		"env.value", "containers.command", "containers.args", "httpHeaders.value",
+		"environmentVariables", `run\.googleapis\.com/build-environment-variables`,
 	}
 }
 
@@ -52,6 +57,7 @@ const projectKind = "gcp.cloudresourcemanager.project"
 // another, add its line, a recorded asset and a check.
 func resourceTypes() []assetKind {
 	return []assetKind{
+		{"apikeys.googleapis.com/Key", "gcp.apikeys.key"},
 		{"artifactregistry.googleapis.com/Repository", "gcp.artifactregistry.repository"},
 		{"backupdr.googleapis.com/BackupPlanAssociation", "gcp.backupdr.backup_plan_association"},
 		{"bigquery.googleapis.com/Dataset", "gcp.bigquery.dataset"},
@@ -86,12 +92,17 @@ func resourceTypes() []assetKind {
 		{"file.googleapis.com/Instance", "gcp.file.instance"},
 		{"iam.googleapis.com/ServiceAccount", "gcp.iam.service_account"},
 		{"iam.googleapis.com/ServiceAccountKey", "gcp.iam.service_account_key"},
+		{"iam.googleapis.com/WorkloadIdentityPool", "gcp.iam.workload_identity_pool"},
+		{"iam.googleapis.com/WorkloadIdentityPoolProvider", "gcp.iam.workload_identity_pool_provider"},
 		{"logging.googleapis.com/LogBucket", "gcp.logging.bucket"},
 		{"logging.googleapis.com/LogSink", "gcp.logging.sink"},
 		{"monitoring.googleapis.com/AlertPolicy", "gcp.monitoring.alert_policy"},
 		{"monitoring.googleapis.com/NotificationChannel", "gcp.monitoring.notification_channel"},
 		{"pubsub.googleapis.com/Topic", "gcp.pubsub.topic"},
 		{"redis.googleapis.com/Instance", "gcp.redis.instance"},
+		{"run.googleapis.com/Service", "gcp.run.service"},
+		{"secretmanager.googleapis.com/Secret", "gcp.secretmanager.secret"},
+		{"secretmanager.googleapis.com/SecretVersion", "gcp.secretmanager.secret_version"},
 		{"serviceusage.googleapis.com/Service", "gcp.serviceusage.service"},
 		{"sqladmin.googleapis.com/Instance", "gcp.sqladmin.instance"},
 		{"storage.googleapis.com/Bucket", "gcp.storage.bucket"},

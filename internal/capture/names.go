@@ -48,8 +48,8 @@ type field struct {
 
 const maxName = 64
 
-// newNames takes names and paths of names joined by dots. Names in a path that
-// are empty do not count.
+// newNames takes names and paths of names joined by dots. A dot that belongs to a
+// name has a backslash before it. Names in a path that are empty do not count.
 func newNames(declared []string) *names {
 	n := &names{of: map[string]field{}}
 	for _, list := range []struct {
@@ -64,12 +64,13 @@ func newNames(declared []string) *names {
 }
 
 func (n *names) add(path string, c class) {
-	steps := strings.FieldsFunc(path, func(r rune) bool { return r == '.' })
+	const dot = "\x00" // stands for a dot of a name
+	steps := strings.FieldsFunc(strings.ReplaceAll(path, `\.`, dot), func(r rune) bool { return r == '.' })
 	if len(steps) == 0 {
 		return
 	}
 	for i, step := range steps {
-		steps[i] = string(lower([]byte(step)))
+		steps[i] = string(lower([]byte(strings.ReplaceAll(step, dot, "."))))
 	}
 	name, under := steps[len(steps)-1], steps[:len(steps)-1]
 	f := n.of[name]

@@ -50,6 +50,11 @@ func TestRedactPath(t *testing.T) {
 			want: `{"metadata.items":{"value":"v"},"metadata.items.value":"v"}`,
 		},
 		{
+			name: "a name with dots, declared", sensitive: []string{`example\.com/key`, `notes.example\.com/x.value`},
+			body: `{"example.com/key":"s","com/key":"v","example":{"com/key":"v"},"notes":{"example.com/x":{"value":"t"},"com/x":{"value":"v"}}}`,
+			want: `{"example.com/key":"%","com/key":"v","example":{"com/key":"v"},"notes":{"example.com/x":{"value":"%"},"com/x":{"value":"v"}}}`,
+		},
+		{
 			name: "escapes and letter case, of each name", sensitive: []string{"MetaData.items.VALUE"},
 			body: `{"\u006detadata":{"\u0049tems":{"\u0076alue":"s","Value":"t"}}}`,
 			want: `{"\u006detadata":{"\u0049tems":{"\u0076alue":"%","Value":"%"}}}`,
