@@ -2,8 +2,11 @@ package gcp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+
+	"google.golang.org/api/googleapi"
 
 	"github.com/tallystick/tallystick/collectors"
 	"github.com/tallystick/tallystick/evidence"
@@ -110,29 +113,58 @@ func resourceTypes() []assetKind {
 }
 
 func readResources(ctx context.Context, t *task) error {
-	kinds := map[string]string{}
-	var types []string
-	for _, a := range resourceTypes() {
-		kinds[a.asset] = a.kind
-		types = append(types, a.asset)
+	r := &resources{task: t, moved: moves{}, refused: map[string]bool{}}
+	if err := r.list(ctx, resourceTypes()); err != nil {
+		return err
 	}
-	moved := moves{}
-	err := t.assets(ctx, "RESOURCE", types, func(asset map[string]any, page answer) error {
+	for _, kind := range t.spec.Kinds {
+		if !r.refused[kind] {
+			t.emit.Listed(kind, "")
+		}
+	}
+	r.moved.tell(t)
+	return nil
+}
+
+// resources is the listing of resources under way.
+type resources struct {
+	*task
+	moved   moves
+	refused map[string]bool // kinds of which the inventory does not take a type
+}
+
+// list lists resources of some types. Where the inventory does not take one of
+// them, it refuses the whole request and need not say which: the types are then
+// asked for in halves, so that what it does not take costs its own kind and no
+// other.
+func (r *resources) list(ctx context.Context, types []assetKind) error {
+	kinds := map[string]string{}
+	var names []string
+	for _, a := range types {
+		kinds[a.asset] = a.kind
+		names = append(names, a.asset)
+	}
+	begun := false
+	err := r.assets(ctx, "RESOURCE", names, func(asset map[string]any, page answer) error {
+		begun = true
 		kind, asked := kinds[text(asset, "assetType")]
 		if !asked {
 			return malformed(listAssets, "%s is of the type %s, which was not asked for", text(asset, "name"), text(asset, "assetType"))
 		}
-		moved.see(asset)
-		return t.observeAsset(ctx, kind, asset, page)
+		r.moved.see(asset)
+		return r.observeAsset(ctx, kind, asset, page)
 	})
-	if err != nil {
+	if api, ok := errors.AsType[*googleapi.Error](err); !ok || begun || parseFailure(api.Code, []byte(api.Body)).status != "INVALID_ARGUMENT" {
 		return err
 	}
-	for _, kind := range t.spec.Kinds {
-		t.emit.Listed(kind, "")
+	if half := len(types) / 2; half > 0 {
+		if err := r.list(ctx, types[:half]); err != nil {
+			return err
+		}
+		return r.list(ctx, types[half:])
 	}
-	moved.tell(t)
-	return nil
+	r.refused[types[0].kind] = true
+	return r.lost(ctx, &ofError{types[0].asset, err}, types[0].kind)
 }
 
 // moves holds the ancestry of each project as its assets state it. A project that

@@ -74,7 +74,10 @@ type task struct {
 // listFailed turns the failure of a call that lists, or on which everything
 // rests, into gaps for the kinds concerned. It gives an error only when the task
 // is over.
-func (t *task) listFailed(ctx context.Context, err error) error {
+func (t *task) listFailed(ctx context.Context, err error) error { return t.lost(ctx, err) }
+
+// lost is listFailed for some kinds alone, where these are named.
+func (t *task) lost(ctx context.Context, err error, of ...string) error {
 	if runner, ok := errors.AsType[errRunner](err); ok {
 		return runner.err
 	}
@@ -98,6 +101,9 @@ func (t *task) listFailed(ctx context.Context, err error) error {
 		}
 	} else if tokenless {
 		g.Permission = token.permission
+	}
+	if len(of) > 0 {
+		kinds = of
 	}
 	for _, kind := range kinds {
 		g.Kind = kind

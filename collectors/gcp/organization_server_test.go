@@ -39,6 +39,8 @@ const (
 type large struct {
 	assets int
 	moving bool
+	// unknown is a type of asset that the inventory does not take.
+	unknown string
 	// refused says how often a request is refused for rate before it is answered,
 	// by path and page token.
 	refused map[string]int
@@ -219,6 +221,9 @@ func (l *large) listAssets(_ int, q url.Values) (int, string) {
 	}
 	from, _ := strconv.Atoi(q.Get("pageToken"))
 	types := q["assetTypes"]
+	if l.unknown != "" && slices.Contains(types, l.unknown) {
+		return http.StatusBadRequest, `{"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": "Request contains an invalid argument."}}`
+	}
 	var page []string
 	next := ""
 	for i := from; i < l.assets; i++ {

@@ -171,6 +171,34 @@ func TestQuotaSpent(t *testing.T) {
 	}
 }
 
+// TestUnknownType demands that a type which the inventory does not take costs its
+// own kind and no other: everything else is listed whole, and each asset once.
+func TestUnknownType(t *testing.T) {
+	l := &large{assets: 3000, unknown: "compute.googleapis.com/RegionUrlMap"}
+	e := largeEstate(t, serve(t, l))
+	c := collectorOf(t, e, "gcp.cloudasset_resources")
+	got := newSeen()
+	collect(t, c, largeAccount, e.Transport(), got)
+	if len(got.gaps) != 1 || got.gaps[0].Kind != "gcp.compute.url_map" || got.gaps[0].Code != "INVALID_ARGUMENT" || !strings.Contains(got.gaps[0].Message, l.unknown) {
+		t.Errorf("gaps %+v, want one for the kind, that names the type", got.gaps)
+	}
+	for _, kind := range c.Spec().Kinds {
+		if got.listed[kind] == (kind == "gcp.compute.url_map") {
+			t.Errorf("the list of %s counts as whole: %v", kind, got.listed[kind])
+		}
+	}
+	seen := map[string]bool{}
+	for _, o := range got.observations {
+		seen[o.ID] = true
+	}
+	if len(got.observations) != 3000 || len(seen) != 3000 {
+		t.Errorf("%d observations of %d assets, want each of 3000 once", len(got.observations), len(seen))
+	}
+	if l.calls > 3+2*8 {
+		t.Errorf("%d calls to find one type among %d", l.calls, len(c.Spec().Kinds))
+	}
+}
+
 // BenchmarkOrganization measures each collector over an organisation of 300
 // projects and 50,000 assets: calls against the fewest possible, wall, and the
 // peak of the process's memory up to its end.
