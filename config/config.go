@@ -175,7 +175,7 @@ type Parameter struct {
 // Limits keeps the tool from being a nuisance.
 type Limits struct {
 	InFlight int                `yaml:"in_flight"` // API calls at a time, all scopes together
-	Rate     map[string]float64 `yaml:"rate"`      // by service: calls a second per account, region and service; 0: unlimited
+	Rate     map[string]float64 `yaml:"rate"`      // by service: calls a second, for AWS per account and region, for Google Cloud in all; 0: unlimited
 }
 
 // DefaultRate is the key of Limits.Rate for services that it does not name.

@@ -205,6 +205,7 @@ func gcpProvider(estate *gcp.Estate) agent.Provider {
 		Transport:  estate.Transport(),
 		Describe:   gcp.Describe,
 		Throttled:  gcp.Throttled,
+		OneQuota:   true,
 	}
 }
 

@@ -67,6 +67,9 @@ type Provider struct {
 	Regions   []string          // that the operator chose; empty: every enabled one
 	Transport http.RoundTripper // what every call goes through in the end
 	Describe  func(*http.Request) capture.Labels
+	// OneQuota says that the provider counts all calls together, whatever account
+	// they are about, as Google Cloud does in the quota project.
+	OneQuota bool
 	// Throttled says whether an answer is a refusal for there being too many
 	// calls, and how long it asks to wait, 0 when it does not say. Nil: none is.
 	Throttled func(*http.Response) (throttled bool, after time.Duration)

@@ -34,7 +34,7 @@ type limiter struct {
 	slots   chan struct{} // one held by each call in flight
 
 	mu      sync.Mutex
-	budgets map[string]*budget // guarded by mu; by account, region and service
+	budgets map[string]*budget // guarded by mu; by account, where these are counted apart, region and service
 }
 
 func newLimiter(l Limits, metrics *telemetry.Metrics, log *zap.Logger) *limiter {
@@ -67,7 +67,11 @@ func (l *limiter) budget(scope evidence.Scope, labels capture.Labels) *budget {
 func (l *limiter) transport(scope evidence.Scope, p *Provider, base http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(req *http.Request) (*http.Response, error) {
 		labels := p.Describe(req)
-		b := l.budget(scope, labels)
+		of := scope
+		if p.OneQuota {
+			of.Account = ""
+		}
+		b := l.budget(of, labels)
 		came := time.Now()
 		sent, err := l.enter(req.Context(), b)
 		l.metrics.APIWaited(scope.Provider, labels.Service, time.Since(came))

@@ -72,31 +72,38 @@ func TestRates(t *testing.T) {
 		name  string
 		calls func(each func(scope evidence.Scope, host string, n int))
 		want  time.Duration
+		one   bool // quota for all accounts
 	}{
-		{"the burst is free", func(each func(evidence.Scope, string, int)) { each(one, "iam.us", burst) }, 0},
-		{"then the rate holds", func(each func(evidence.Scope, string, int)) { each(one, "iam.us", burst+20) }, 10 * time.Second},
-		{"the default rate", func(each func(evidence.Scope, string, int)) { each(one, "ec2.us", burst+20) }, 4 * time.Second},
-		{"no limit", func(each func(evidence.Scope, string, int)) { each(one, "s3.us", 1000) }, 0},
+		{"the burst is free", func(each func(evidence.Scope, string, int)) { each(one, "iam.us", burst) }, 0, false},
+		{"then the rate holds", func(each func(evidence.Scope, string, int)) { each(one, "iam.us", burst+20) }, 10 * time.Second, false},
+		{"the default rate", func(each func(evidence.Scope, string, int)) { each(one, "ec2.us", burst+20) }, 4 * time.Second, false},
+		{"no limit", func(each func(evidence.Scope, string, int)) { each(one, "s3.us", 1000) }, 0, false},
 		{"accounts do not share", func(each func(evidence.Scope, string, int)) {
 			each(one, "iam.us", burst+2)
 			each(other, "iam.us", burst+2)
-		}, time.Second},
+		}, time.Second, false},
+		{"accounts share one quota", func(each func(evidence.Scope, string, int)) {
+			each(one, "iam.us", burst+2)
+			each(other, "iam.us", 2)
+		}, 2 * time.Second, true},
 		{"regions do not share", func(each func(evidence.Scope, string, int)) {
 			each(one, "iam.us", burst+2)
 			each(one, "iam.eu", burst+2)
-		}, time.Second},
+		}, time.Second, false},
 		{"services do not share", func(each func(evidence.Scope, string, int)) {
 			each(one, "iam.us", burst+2)
 			each(one, "ec2.us", burst+5)
-		}, time.Second},
+		}, time.Second, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l, _ := fakeLimiter(t, Limits{InFlight: 1000, Default: 5, Service: map[string]float64{"iam": 2, "s3": 0}})
 				var calls sync.WaitGroup
+				p := fakeProvider()
+				p.OneQuota = test.one
 				begin := time.Now()
 				test.calls(func(scope evidence.Scope, host string, n int) {
-					rt := l.transport(scope, fakeProvider(), answering(0)) // one for each task
+					rt := l.transport(scope, p, answering(0)) // one for each task
 					for range n {
 						calls.Go(func() {
 							if err := fakeCall(t.Context(), rt, host); err != nil {
