@@ -25,12 +25,15 @@ const (
 	largeFolders  = 10
 )
 
+// movedFolder is put under another while the assets of the large organisation are
+// listed.
+const movedFolder = 7
+
 // Projects of the large organisation to which something happens.
 const (
-	movedProject   = 7  // it is moved from one folder to another while its assets are listed
 	refusedProject = 11 // its own APIs refuse the caller, while the inventory has it
 	offProject     = 13 // its own APIs are off
-	otherOff       = 17 // an API is off in the project whose quota is used, as it happens for this one
+	otherOff       = 16 // an API is off in the project whose quota is used, as it happens for this one
 	deletedProject = 19 // it is being deleted
 )
 
@@ -172,14 +175,15 @@ func bucketName(i int) string  { return fmt.Sprintf("//storage.googleapis.com/ex
 func bucketUniform(i int) bool { return i%7 != 0 }
 func bucketPublic(i int) bool  { return i%101 == 0 }
 
-// ancestors gives those of the i-th asset. The project that is moved has others
-// in the second half of the listing.
+// ancestors gives those of the i-th asset. What is beneath the folder that is moved
+// has one more in the second half of the listing.
 func (l *large) ancestors(i int) string {
-	folder := 1 + home(i)%largeFolders
-	if l.moving && home(i) == movedProject && i >= l.assets/2 {
-		folder = 99
+	folder := folderOf(home(i))
+	above := ""
+	if l.moving && folder == fmt.Sprintf("folders/%d", movedFolder) && i >= l.assets/2 {
+		above = `"folders/99", `
 	}
-	return fmt.Sprintf(`["projects/%s", "folders/%d", "%s"]`, number(home(i)), folder, largeAccount)
+	return fmt.Sprintf(`["projects/%s", %q, %s"%s"]`, number(home(i)), folder, above, largeAccount)
 }
 
 // asset gives the i-th asset.
