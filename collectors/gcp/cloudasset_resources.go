@@ -54,6 +54,7 @@ func resourceTypes() []assetKind {
 	return []assetKind{
 		{"artifactregistry.googleapis.com/Repository", "gcp.artifactregistry.repository"},
 		{"backupdr.googleapis.com/BackupPlanAssociation", "gcp.backupdr.backup_plan_association"},
+		{"backupdr.googleapis.com/BackupVault", "gcp.backupdr.backup_vault"},
 		{"bigquery.googleapis.com/Dataset", "gcp.bigquery.dataset"},
 		{"certificatemanager.googleapis.com/Certificate", "gcp.certificatemanager.certificate"},
 		{"cloudkms.googleapis.com/CryptoKey", "gcp.cloudkms.crypto_key"},
