@@ -85,6 +85,8 @@ func resourceTypes() []assetKind {
 		{"compute.googleapis.com/UrlMap", "gcp.compute.url_map"},
 		{"essentialcontacts.googleapis.com/Contact", "gcp.essentialcontacts.contact"},
 		{"file.googleapis.com/Instance", "gcp.file.instance"},
+		{"firestore.googleapis.com/Backup", "gcp.firestore.backup"},
+		{"firestore.googleapis.com/Database", "gcp.firestore.database"},
 		{"iam.googleapis.com/ServiceAccount", "gcp.iam.service_account"},
 		{"iam.googleapis.com/ServiceAccountKey", "gcp.iam.service_account_key"},
 		{"logging.googleapis.com/LogBucket", "gcp.logging.bucket"},
