@@ -52,10 +52,12 @@ const projectKind = "gcp.cloudresourcemanager.project"
 // another, add its line, a recorded asset and a check.
 func resourceTypes() []assetKind {
 	return []assetKind{
+		{"alloydb.googleapis.com/Cluster", "gcp.alloydb.cluster"},
 		{"artifactregistry.googleapis.com/Repository", "gcp.artifactregistry.repository"},
 		{"backupdr.googleapis.com/BackupPlanAssociation", "gcp.backupdr.backup_plan_association"},
 		{"backupdr.googleapis.com/BackupVault", "gcp.backupdr.backup_vault"},
 		{"bigquery.googleapis.com/Dataset", "gcp.bigquery.dataset"},
+		{"bigtableadmin.googleapis.com/Table", "gcp.bigtableadmin.table"},
 		{"certificatemanager.googleapis.com/Certificate", "gcp.certificatemanager.certificate"},
 		{"cloudkms.googleapis.com/CryptoKey", "gcp.cloudkms.crypto_key"},
 		{"cloudkms.googleapis.com/CryptoKeyVersion", "gcp.cloudkms.crypto_key_version"},
@@ -96,6 +98,8 @@ func resourceTypes() []assetKind {
 		{"pubsub.googleapis.com/Topic", "gcp.pubsub.topic"},
 		{"redis.googleapis.com/Instance", "gcp.redis.instance"},
 		{"serviceusage.googleapis.com/Service", "gcp.serviceusage.service"},
+		{"spanner.googleapis.com/Backup", "gcp.spanner.backup"},
+		{"spanner.googleapis.com/Database", "gcp.spanner.database"},
 		{"sqladmin.googleapis.com/Instance", "gcp.sqladmin.instance"},
 		{"storage.googleapis.com/Bucket", "gcp.storage.bucket"},
 	}
