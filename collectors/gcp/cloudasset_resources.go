@@ -57,6 +57,7 @@ func resourceTypes() []assetKind {
 		{"backupdr.googleapis.com/BackupPlanAssociation", "gcp.backupdr.backup_plan_association"},
 		{"backupdr.googleapis.com/BackupVault", "gcp.backupdr.backup_vault"},
 		{"bigquery.googleapis.com/Dataset", "gcp.bigquery.dataset"},
+		{"bigtableadmin.googleapis.com/Cluster", "gcp.bigtableadmin.cluster"},
 		{"bigtableadmin.googleapis.com/Table", "gcp.bigtableadmin.table"},
 		{"certificatemanager.googleapis.com/Certificate", "gcp.certificatemanager.certificate"},
 		{"cloudkms.googleapis.com/CryptoKey", "gcp.cloudkms.crypto_key"},
