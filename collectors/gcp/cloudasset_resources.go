@@ -17,7 +17,8 @@ import (
 // resource.data, as the inventory has it.
 //
 // Limits: the values of the metadata of instances and of the environment of
-// containers are redacted; their names stay.
+// containers are redacted; their names stay. What is regional comes under the plain
+// type, or not at all, where the inventory has no type for it.
 // Source: Cloud Asset Inventory, asset types; Cloud Asset API reference, assets.list.
 func cloudassetResources(e *Estate) *collector {
 	return &collector{estate: e, read: readResources, spec: collectors.Spec{
@@ -60,10 +61,14 @@ const projectKind = "gcp.cloudresourcemanager.project"
 // another, add its line, a recorded asset and a check.
 func resourceTypes() []assetKind {
 	return []assetKind{
+		{"alloydb.googleapis.com/Cluster", "gcp.alloydb.cluster"},
 		{"apikeys.googleapis.com/Key", "gcp.apikeys.key"},
 		{"artifactregistry.googleapis.com/Repository", "gcp.artifactregistry.repository"},
 		{"backupdr.googleapis.com/BackupPlanAssociation", "gcp.backupdr.backup_plan_association"},
+		{"backupdr.googleapis.com/BackupVault", "gcp.backupdr.backup_vault"},
 		{"bigquery.googleapis.com/Dataset", "gcp.bigquery.dataset"},
+		{"bigtableadmin.googleapis.com/Cluster", "gcp.bigtableadmin.cluster"},
+		{"bigtableadmin.googleapis.com/Table", "gcp.bigtableadmin.table"},
 		{"certificatemanager.googleapis.com/Certificate", "gcp.certificatemanager.certificate"},
 		{"cloudkms.googleapis.com/CryptoKey", "gcp.cloudkms.crypto_key"},
 		{"cloudkms.googleapis.com/CryptoKeyVersion", "gcp.cloudkms.crypto_key_version"},
@@ -80,19 +85,16 @@ func resourceTypes() []assetKind {
 		{"compute.googleapis.com/Network", "gcp.compute.network"},
 		{"compute.googleapis.com/ResourcePolicy", "gcp.compute.resource_policy"},
 		{"compute.googleapis.com/Snapshot", "gcp.compute.snapshot"},
-		{"compute.googleapis.com/RegionSslCertificate", "gcp.compute.ssl_certificate"},
 		{"compute.googleapis.com/SslCertificate", "gcp.compute.ssl_certificate"},
-		{"compute.googleapis.com/RegionSslPolicy", "gcp.compute.ssl_policy"},
 		{"compute.googleapis.com/SslPolicy", "gcp.compute.ssl_policy"},
 		{"compute.googleapis.com/Subnetwork", "gcp.compute.subnetwork"},
-		{"compute.googleapis.com/RegionTargetHttpProxy", "gcp.compute.target_http_proxy"},
 		{"compute.googleapis.com/TargetHttpProxy", "gcp.compute.target_http_proxy"},
-		{"compute.googleapis.com/RegionTargetHttpsProxy", "gcp.compute.target_https_proxy"},
 		{"compute.googleapis.com/TargetHttpsProxy", "gcp.compute.target_https_proxy"},
-		{"compute.googleapis.com/RegionUrlMap", "gcp.compute.url_map"},
 		{"compute.googleapis.com/UrlMap", "gcp.compute.url_map"},
 		{"essentialcontacts.googleapis.com/Contact", "gcp.essentialcontacts.contact"},
 		{"file.googleapis.com/Instance", "gcp.file.instance"},
+		{"firestore.googleapis.com/Backup", "gcp.firestore.backup"},
+		{"firestore.googleapis.com/Database", "gcp.firestore.database"},
 		{"iam.googleapis.com/ServiceAccount", "gcp.iam.service_account"},
 		{"iam.googleapis.com/ServiceAccountKey", "gcp.iam.service_account_key"},
 		{"iam.googleapis.com/WorkloadIdentityPool", "gcp.iam.workload_identity_pool"},
@@ -107,6 +109,8 @@ func resourceTypes() []assetKind {
 		{"secretmanager.googleapis.com/Secret", "gcp.secretmanager.secret"},
 		{"secretmanager.googleapis.com/SecretVersion", "gcp.secretmanager.secret_version"},
 		{"serviceusage.googleapis.com/Service", "gcp.serviceusage.service"},
+		{"spanner.googleapis.com/Backup", "gcp.spanner.backup"},
+		{"spanner.googleapis.com/Database", "gcp.spanner.database"},
 		{"sqladmin.googleapis.com/Instance", "gcp.sqladmin.instance"},
 		{"storage.googleapis.com/Bucket", "gcp.storage.bucket"},
 	}

@@ -153,7 +153,7 @@ func (d *discovery) answer(t *testing.T, verb, address string, body map[string]a
 		t.Fatal(err)
 	}
 	service, _, _ := strings.Cut(u.Host, ".")
-	version := strings.Split(strings.Trim(u.Path, "/"), "/")[0]
+	version, _, _ := strings.Cut(strings.Trim(u.Path, "/"), "/")
 	api := service + "/" + version
 	if service == "admin" {
 		api = "admin/directory/v1"

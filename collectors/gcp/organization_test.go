@@ -186,7 +186,7 @@ func TestQuotaSpent(t *testing.T) {
 // TestUnknownType demands that a type which the inventory does not take costs its
 // own kind and no other: everything else is listed whole, and each asset once.
 func TestUnknownType(t *testing.T) {
-	l := &large{assets: 3000, unknown: "compute.googleapis.com/RegionUrlMap"}
+	l := &large{assets: 3000, unknown: "compute.googleapis.com/UrlMap"}
 	e := largeEstate(t, serve(t, l))
 	c := collectorOf(t, e, "gcp.cloudasset_resources")
 	got := newSeen()
