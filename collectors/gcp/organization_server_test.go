@@ -168,9 +168,11 @@ func home(i int) int { return i % largeProjects }
 func projectName(p int) string {
 	return "//cloudresourcemanager.googleapis.com/projects/" + number(p)
 }
+
 func instanceName(p int) string {
 	return fmt.Sprintf("//cloudsql.googleapis.com/projects/example-%d/instances/orders", p)
 }
+
 func bucketName(i int) string  { return fmt.Sprintf("//storage.googleapis.com/example-bucket-%05d", i) }
 func bucketUniform(i int) bool { return i%7 != 0 }
 func bucketPublic(i int) bool  { return i%101 == 0 }

@@ -29,7 +29,7 @@ func (t *task) get(ctx context.Context, service, path string, query url.Values) 
 	if err != nil {
 		return err
 	}
-	defer googleapi.CloseBody(resp)
+	defer func() { _ = resp.Body.Close() }() // it was read to its end
 	if err := googleapi.CheckResponse(resp); err != nil {
 		return err
 	}
