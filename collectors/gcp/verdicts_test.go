@@ -76,19 +76,20 @@ func TestVerdicts(t *testing.T) {
 // undemonstrated lists, as "CHECK STATUS", what no recording can show, and why.
 func undemonstrated() map[string]string {
 	return map[string]string{
-		"gcp-asset-inventory fail":      "an inventory that answers can be read, and fails only where policy asks for the API in each project",
-		"gcp-audit-admin-activity fail": "Google keeps the log for 400 days, and fails only where policy asks for more",
-		"gcp-disk-encryption fail":      "Google encrypts always, and fails only where policy asks for keys of the customer",
-		"gcp-external-identities pass":  "the domains of the organisation are not known unless the operator states them",
-		"gcp-log-bucket-locked fail":    "the one sink of the estate that goes elsewhere goes to a locked bucket",
-		"gcp-org-owner pass":            "nobody is approved unless the operator says so",
-		"gcp-other-encryption fail":     "Google encrypts always, and fails only where policy asks for keys of the customer",
-		"gcp-snapshot-encryption fail":  "Google encrypts always, and fails only where policy asks for keys of the customer",
-		"gcp-sql-backup-location fail":  "no backup of the estate is kept in its own region alone",
-		"gcp-sql-encryption fail":       "Google encrypts always, and fails only where policy asks for keys of the customer",
-		"gcp-storage-encryption fail":   "Google encrypts always, and fails only where policy asks for keys of the customer",
-		"gcp-superadmin-count fail":     "the estate has one organisation, with as many super administrators as there may be",
-		"gcp-superadmin-count pass":     "nobody is approved unless the operator says so",
+		"gcp-asset-inventory fail":        "an inventory that answers can be read, and fails only where policy asks for the API in each project",
+		"gcp-audit-admin-activity fail":   "Google keeps the log for 400 days, and fails only where policy asks for more",
+		"gcp-disk-encryption fail":        "Google encrypts always, and fails only where policy asks for keys of the customer",
+		"gcp-external-identities pass":    "the domains of the organisation are not known unless the operator states them",
+		"gcp-gke-secrets-encryption fail": "Google encrypts always, and fails only where policy asks for keys of the customer",
+		"gcp-log-bucket-locked fail":      "the one sink of the estate that goes elsewhere goes to a locked bucket",
+		"gcp-org-owner pass":              "nobody is approved unless the operator says so",
+		"gcp-other-encryption fail":       "Google encrypts always, and fails only where policy asks for keys of the customer",
+		"gcp-snapshot-encryption fail":    "Google encrypts always, and fails only where policy asks for keys of the customer",
+		"gcp-sql-backup-location fail":    "no backup of the estate is kept in its own region alone",
+		"gcp-sql-encryption fail":         "Google encrypts always, and fails only where policy asks for keys of the customer",
+		"gcp-storage-encryption fail":     "Google encrypts always, and fails only where policy asks for keys of the customer",
+		"gcp-superadmin-count fail":       "the estate has one organisation, with as many super administrators as there may be",
+		"gcp-superadmin-count pass":       "nobody is approved unless the operator says so",
 	}
 }
 
