@@ -19,6 +19,8 @@ import (
 // Limits: the values of the metadata of instances and of the environment of
 // containers are redacted; their names stay. What is regional comes under the plain
 // type, or not at all, where the inventory has no type for it.
+// Limits: the values of the metadata of instances and nodes are redacted; their keys
+// stay. A cluster lists its node pools, which are therefore not read by themselves.
 // Source: Cloud Asset Inventory, asset types; Cloud Asset API reference, assets.list.
 func cloudassetResources(e *Estate) *collector {
 	return &collector{estate: e, read: readResources, spec: collectors.Spec{
@@ -37,6 +39,9 @@ func assetSecrets() []string {
 		// Metadata of instances and of projects ("items") holds scripts, keys and configuration
 		// as pairs of key and value, and nothing tells which of them is a secret.
 		"items.value",
+		// The same of nodes of a cluster, as a map: each of its values. "config" is that of a
+		// node pool. What starts a node and what a node sends to a registry may hold a secret too.
+		"nodeConfig.metadata", "config.metadata", "initScript.args", "hosts.header.value",
 		// Keys and passwords. A service sends few of them back, and none is evidence.
 		"privateKeyData", "privateKey", "pemPrivateKey", "clientKey", "rawKey", "rsaEncryptedKey", "password", "rootPassword", "keyString",
 		// What a URL map tells callers by, adds for its backends and tests itself
@@ -91,10 +96,12 @@ func resourceTypes() []assetKind {
 		{"compute.googleapis.com/TargetHttpProxy", "gcp.compute.target_http_proxy"},
 		{"compute.googleapis.com/TargetHttpsProxy", "gcp.compute.target_https_proxy"},
 		{"compute.googleapis.com/UrlMap", "gcp.compute.url_map"},
+		{"container.googleapis.com/Cluster", "gcp.container.cluster"},
 		{"essentialcontacts.googleapis.com/Contact", "gcp.essentialcontacts.contact"},
 		{"file.googleapis.com/Instance", "gcp.file.instance"},
 		{"firestore.googleapis.com/Backup", "gcp.firestore.backup"},
 		{"firestore.googleapis.com/Database", "gcp.firestore.database"},
+		{"gkebackup.googleapis.com/BackupPlan", "gcp.gkebackup.backup_plan"},
 		{"iam.googleapis.com/ServiceAccount", "gcp.iam.service_account"},
 		{"iam.googleapis.com/ServiceAccountKey", "gcp.iam.service_account_key"},
 		{"iam.googleapis.com/WorkloadIdentityPool", "gcp.iam.workload_identity_pool"},

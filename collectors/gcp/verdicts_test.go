@@ -81,6 +81,7 @@ func undemonstrated() map[string]string {
 		"gcp-bigquery-encryption fail":          "Google encrypts always, and fails only where policy asks for keys of the customer",
 		"gcp-disk-encryption fail":              "Google encrypts always, and fails only where policy asks for keys of the customer",
 		"gcp-external-identities pass":          "the domains of the organisation are not known unless the operator states them",
+		"gcp-gke-secrets-encryption fail":       "Google encrypts always, and fails only where policy asks for keys of the customer",
 		"gcp-iam-access-listing fail":           "no review of access is recorded unless the operator says so",
 		"gcp-iam-access-listing pass":           "no review of access is recorded unless the operator says so",
 		"gcp-log-bucket-locked fail":            "the one sink of the estate that goes elsewhere goes to a locked bucket",
