@@ -39,6 +39,9 @@ func assetSecrets() []string {
 		"headerMatches.exactMatch", "headerMatches.prefixMatch", "headerMatches.suffixMatch", "headerMatches.regexMatch",
 		"queryParameterMatches.exactMatch", "queryParameterMatches.regexMatch",
 		"requestHeadersToAdd.headerValue", "tests.headers.value",
+		// The same of a backend service, written "name: value", and what it signs in
+		// with: to Identity-Aware Proxy, and to a bucket of another cloud.
+		"customRequestHeaders", "oauth2ClientSecret", "oauth2ClientSecretSha256", "awsV4Authentication.accessKey",
 		// What a notification channel signs in with where it sends to. The address of
 		// a webhook lets in who knows it, and a number is a person's.
 		"auth_token", "service_key", "sensitiveLabels", "labels.url", "labels.number",
@@ -62,6 +65,8 @@ func resourceTypes() []assetKind {
 		{"cloudresourcemanager.googleapis.com/Folder", "gcp.cloudresourcemanager.folder"},
 		{"cloudresourcemanager.googleapis.com/Organization", "gcp.cloudresourcemanager.organization"},
 		{"cloudresourcemanager.googleapis.com/Project", projectKind},
+		{"compute.googleapis.com/BackendService", "gcp.compute.backend_service"},
+		{"compute.googleapis.com/RegionBackendService", "gcp.compute.backend_service"},
 		{"compute.googleapis.com/Disk", "gcp.compute.disk"},
 		{"compute.googleapis.com/RegionDisk", "gcp.compute.disk"},
 		{"compute.googleapis.com/Firewall", "gcp.compute.firewall"},
