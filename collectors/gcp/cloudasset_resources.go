@@ -87,6 +87,7 @@ func resourceTypes() []assetKind {
 		{"compute.googleapis.com/TargetHttpsProxy", "gcp.compute.target_https_proxy"},
 		{"compute.googleapis.com/RegionUrlMap", "gcp.compute.url_map"},
 		{"compute.googleapis.com/UrlMap", "gcp.compute.url_map"},
+		{"dns.googleapis.com/Policy", "gcp.dns.policy"},
 		{"essentialcontacts.googleapis.com/Contact", "gcp.essentialcontacts.contact"},
 		{"file.googleapis.com/Instance", "gcp.file.instance"},
 		{"iam.googleapis.com/ServiceAccount", "gcp.iam.service_account"},
