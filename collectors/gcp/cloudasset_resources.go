@@ -32,6 +32,8 @@ func assetSecrets() []string {
 		// Metadata of instances and of projects ("items") holds scripts, keys and configuration
 		// as pairs of key and value, and nothing tells which of them is a secret.
 		"items.value",
+		// A managed instance group writes what it adds to them as an object.
+		"allInstancesConfig.properties.metadata",
 		// Keys and passwords. A service sends few of them back, and none is evidence.
 		"privateKeyData", "privateKey", "pemPrivateKey", "clientKey", "rawKey", "rsaEncryptedKey", "password", "rootPassword",
 		// What a URL map tells callers by, adds for its backends and tests itself
@@ -73,6 +75,7 @@ func resourceTypes() []assetKind {
 		{"compute.googleapis.com/FirewallPolicy", "gcp.compute.firewall_policy"},
 		{"compute.googleapis.com/Image", "gcp.compute.image"},
 		{"compute.googleapis.com/Instance", "gcp.compute.instance"},
+		{"compute.googleapis.com/InstanceGroupManager", "gcp.compute.instance_group_manager"},
 		{"compute.googleapis.com/Network", "gcp.compute.network"},
 		{"compute.googleapis.com/ResourcePolicy", "gcp.compute.resource_policy"},
 		{"compute.googleapis.com/Snapshot", "gcp.compute.snapshot"},
