@@ -42,6 +42,8 @@ func assetSecrets() []string {
 		// The same of nodes of a cluster, as a map: each of its values. "config" is that of a
 		// node pool. What starts a node and what a node sends to a registry may hold a secret too.
 		"nodeConfig.metadata", "config.metadata", "initScript.args", "hosts.header.value",
+		// A managed instance group writes what it adds to them as an object.
+		"allInstancesConfig.properties.metadata",
 		// Keys and passwords. A service sends few of them back, and none is evidence.
 		"privateKeyData", "privateKey", "pemPrivateKey", "clientKey", "rawKey", "rsaEncryptedKey", "password", "rootPassword", "keyString",
 		// What a URL map tells callers by, adds for its backends and tests itself
@@ -49,6 +51,9 @@ func assetSecrets() []string {
 		"headerMatches.exactMatch", "headerMatches.prefixMatch", "headerMatches.suffixMatch", "headerMatches.regexMatch",
 		"queryParameterMatches.exactMatch", "queryParameterMatches.regexMatch",
 		"requestHeadersToAdd.headerValue", "tests.headers.value",
+		// The same of a backend service, written "name: value", and what it signs in
+		// with: to Identity-Aware Proxy, and to a bucket of another cloud.
+		"customRequestHeaders", "oauth2ClientSecret", "oauth2ClientSecretSha256", "awsV4Authentication.accessKey",
 		// What a notification channel signs in with where it sends to. The address of
 		// a webhook lets in who knows it, and a number is a person's.
 		"auth_token", "service_key", "sensitiveLabels", "labels.url", "labels.number",
@@ -63,7 +68,9 @@ func assetSecrets() []string {
 const projectKind = "gcp.cloudresourcemanager.project"
 
 // resourceTypes lists the types of asset that are read, in order of kind. To read
-// another, add its line, a recorded asset and a check.
+// another, add its line, a recorded asset and a check. Most types hold what is
+// regional too; only a few have a type of their own for it, and one that the
+// inventory does not have would be an INVALID_ARGUMENT for the whole listing.
 func resourceTypes() []assetKind {
 	return []assetKind{
 		{"alloydb.googleapis.com/Cluster", "gcp.alloydb.cluster"},
@@ -81,12 +88,15 @@ func resourceTypes() []assetKind {
 		{"cloudresourcemanager.googleapis.com/Folder", "gcp.cloudresourcemanager.folder"},
 		{"cloudresourcemanager.googleapis.com/Organization", "gcp.cloudresourcemanager.organization"},
 		{"cloudresourcemanager.googleapis.com/Project", projectKind},
+		{"compute.googleapis.com/BackendService", "gcp.compute.backend_service"},
+		{"compute.googleapis.com/RegionBackendService", "gcp.compute.backend_service"},
 		{"compute.googleapis.com/Disk", "gcp.compute.disk"},
 		{"compute.googleapis.com/RegionDisk", "gcp.compute.disk"},
 		{"compute.googleapis.com/Firewall", "gcp.compute.firewall"},
 		{"compute.googleapis.com/FirewallPolicy", "gcp.compute.firewall_policy"},
 		{"compute.googleapis.com/Image", "gcp.compute.image"},
 		{"compute.googleapis.com/Instance", "gcp.compute.instance"},
+		{"compute.googleapis.com/InstanceGroupManager", "gcp.compute.instance_group_manager"},
 		{"compute.googleapis.com/Network", "gcp.compute.network"},
 		{"compute.googleapis.com/ResourcePolicy", "gcp.compute.resource_policy"},
 		{"compute.googleapis.com/Snapshot", "gcp.compute.snapshot"},
@@ -97,6 +107,7 @@ func resourceTypes() []assetKind {
 		{"compute.googleapis.com/TargetHttpsProxy", "gcp.compute.target_https_proxy"},
 		{"compute.googleapis.com/UrlMap", "gcp.compute.url_map"},
 		{"container.googleapis.com/Cluster", "gcp.container.cluster"},
+		{"dns.googleapis.com/Policy", "gcp.dns.policy"},
 		{"essentialcontacts.googleapis.com/Contact", "gcp.essentialcontacts.contact"},
 		{"file.googleapis.com/Instance", "gcp.file.instance"},
 		{"firestore.googleapis.com/Backup", "gcp.firestore.backup"},
