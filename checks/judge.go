@@ -125,7 +125,7 @@ func (row *row) placeholder(c cause, path ...string) *types.Unknown {
 // body could not be decoded, if so.
 func (ev *evaluation) judge(r *rule, o evidence.Observation, body map[string]any, broken string, gaps gapSet) (evidence.Verdict, error) {
 	v := ev.verdict(r, o.Kind, o.Region, o.ID)
-	v.AsOf = o.AsOf
+	v.AsOf, v.Project = o.AsOf, o.Project
 	if n, out := ev.left[o.Project]; out && n.Excluded {
 		v.Status = evidence.NotApplicable
 		v.Reason = fmt.Sprintf("project %s is left out by the operator: %s (approved by %s)", cmp.Or(n.Name, o.Project), n.Reason, n.Approver)

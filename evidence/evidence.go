@@ -183,4 +183,6 @@ type Verdict struct {
 	Gaps []Gap `json:"gaps,omitempty"`
 	// AsOf is the source's own time of the facts, where it states one.
 	AsOf *time.Time `json:"as_of,omitempty"`
+	// Project is what the resource belongs to, as its Observation says.
+	Project string `json:"project,omitempty"`
 }

@@ -155,6 +155,17 @@ func TestGoogle(t *testing.T) {
 		t.Error("gcp-org-owner does not fail, although nobody is approved")
 	}
 
+	var dev []struct{ Project, Resource string }
+	b.run(t, "results", "--project", "100000000002", "--output", "json").json(t, &dev)
+	if len(dev) == 0 || len(dev) >= len(verdicts) {
+		t.Errorf("%d verdicts of one project, of %d in all", len(dev), len(verdicts))
+	}
+	for _, v := range dev {
+		if v.Project != "projects/100000000002" || strings.Contains(v.Resource, "/example-prod/") {
+			t.Errorf("%+v is not of the project", v)
+		}
+	}
+
 	g.mu.Lock()
 	g.deny = "IAM_POLICY"
 	if g.exchanged == 0 || len(g.strangers) > 0 || slices.ContainsFunc(g.quota, func(p string) bool { return p != "example-audit" }) {

@@ -16,7 +16,7 @@ import (
 )
 
 func newResults() *cobra.Command {
-	var filter struct{ control, check, account, status []string }
+	var filter struct{ control, check, account, project, status []string }
 	var all, failOnFail bool
 	cmd := &cobra.Command{
 		Use:   "results",
@@ -31,6 +31,7 @@ every verdict that the filters leave.`,
 	cmd.Flags().StringSliceVar(&filter.control, "control", nil, "only these controls")
 	cmd.Flags().StringSliceVar(&filter.check, "check", nil, "only these checks")
 	cmd.Flags().StringSliceVar(&filter.account, "account", nil, "only these accounts")
+	cmd.Flags().StringSliceVar(&filter.project, "project", nil, "only these projects of Google Cloud, by number: 100000000001")
 	cmd.Flags().StringSliceVar(&filter.status, "status", nil, "only these: pass, fail, unknown, not_applicable")
 	cmd.Flags().BoolVar(&all, "all", false, "list passing and not applicable resources too")
 	cmd.Flags().BoolVar(&failOnFail, "fail-on-fail", false, "exit with 4 when a check fails")
@@ -44,13 +45,16 @@ every verdict that the filters leave.`,
 		if err != nil {
 			return err
 		}
+		for i, p := range filter.project {
+			filter.project[i] = "projects/" + strings.TrimPrefix(p, "projects/")
+		}
 		wants := func(list []string, v string) bool { return len(list) == 0 || slices.Contains(list, v) }
 		verdicts := []evidence.Verdict{}
 		for v, err := range state.Verdicts(store) {
 			if err != nil {
 				return err
 			}
-			if wants(filter.control, v.Control) && wants(filter.check, v.Check) && wants(filter.account, v.Account) && wants(filter.status, string(v.Status)) {
+			if wants(filter.control, v.Control) && wants(filter.check, v.Check) && wants(filter.account, v.Account) && wants(filter.project, v.Project) && wants(filter.status, string(v.Status)) {
 				verdicts = append(verdicts, v)
 			}
 		}
@@ -152,7 +156,7 @@ func where(v evidence.Verdict) string {
 
 func verdictListing(verdicts []evidence.Verdict) listing {
 	l := listing{
-		header: []string{"check", "control", "provider", "account", "region", "kind", "resource", "status", "basis", "reason", "as_of"},
+		header: []string{"check", "control", "provider", "account", "region", "kind", "resource", "status", "basis", "reason", "as_of", "project"},
 		value:  verdicts,
 	}
 	for _, v := range verdicts {
@@ -161,7 +165,7 @@ func verdictListing(verdicts []evidence.Verdict) listing {
 			asOf = v.AsOf.Format(time.RFC3339)
 		}
 		l.rows = append(l.rows, []string{
-			v.Check, v.Control, v.Provider, v.Account, v.Region, v.Kind, v.Resource, string(v.Status), string(v.Basis), v.Reason, asOf,
+			v.Check, v.Control, v.Provider, v.Account, v.Region, v.Kind, v.Resource, string(v.Status), string(v.Basis), v.Reason, asOf, v.Project,
 		})
 	}
 	return l
