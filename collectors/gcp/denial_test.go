@@ -225,7 +225,7 @@ func TestLostPage(t *testing.T) {
 			// Whatever list it is, its members do not say what they are of.
 			var lists []string
 			for _, field := range []string{
-				"assets", "entries", "folders", "inboundOidcSsoProfiles", "inboundSamlSsoProfiles", "inboundSsoAssignments",
+				"accounts", "assets", "entries", "folders", "inboundOidcSsoProfiles", "inboundSamlSsoProfiles", "inboundSsoAssignments",
 				"items", "memberships", "organizationUnits", "policies", "projects", "securityCenterServices", "users",
 				"vpcFlowLogsConfigs",
 			} {
