@@ -44,12 +44,13 @@ func iamServiceAccounts(e *Estate) *collector {
 		Kinds:   []string{serviceAccountKind, serviceAccountKeyKind},
 		Reach:   collectors.Global,
 		Calls: append(assetCall("cloudasset.assets.listResource"),
-			// Of no kind: without the accounts, their keys are not known either.
-			collectors.Call{Operation: listServiceAccounts, Permission: "iam.serviceAccounts.list"},
+			collectors.Call{Operation: listServiceAccounts, Permission: "iam.serviceAccounts.list", Kind: serviceAccountKind},
 			collectors.Call{
 				Operation: listServiceAccountKeys, Permission: "iam.serviceAccountKeys.list",
 				Kind: serviceAccountKind, Field: "keys", Vanished: []string{"NOT_FOUND"},
 			},
+			// The same call: its answer is what an account has, and a part of the list of all keys.
+			collectors.Call{Operation: listServiceAccountKeys, Permission: "iam.serviceAccountKeys.list", Kind: serviceAccountKeyKind},
 		),
 		Sensitive: assetSecrets(),
 	}}
@@ -82,7 +83,8 @@ type serviceAccounts struct {
 }
 
 // project reads the accounts of a project, and the keys of each. A list that could
-// not be read is a gap that names the project, and the others are read on.
+// not be read is a gap that names the project, for the keys as well, and the others
+// are read on.
 func (a *serviceAccounts) project(ctx context.Context, project subject) error {
 	if a.silent(project) {
 		return nil
@@ -117,7 +119,7 @@ func (a *serviceAccounts) project(ctx context.Context, project subject) error {
 		return nil
 	}
 	a.part.Store(true)
-	return a.listFailed(ctx, &ofError{project.project, err})
+	return a.lost(ctx, &ofError{project.project, err}, a.spec.Kinds...)
 }
 
 // account reads the keys of an account and hands over both. Keys that could not be
