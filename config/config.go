@@ -175,7 +175,7 @@ type Parameter struct {
 // Limits keeps the tool from being a nuisance.
 type Limits struct {
 	InFlight int                `yaml:"in_flight"` // API calls at a time, all scopes together
-	Rate     map[string]float64 `yaml:"rate"`      // by service: calls a second, for AWS per account and region, for Google Cloud in all; 0: unlimited
+	Rate     map[string]float64 `yaml:"rate"`      // by service, such as "iam", or that of one provider, "gcp.iam": calls a second, for AWS per account and region, for Google Cloud in all; 0: unlimited
 }
 
 // DefaultRate is the key of Limits.Rate for services that it does not name.
@@ -200,7 +200,7 @@ func Default() Config {
 	return Config{
 		Evidence:    Evidence{Dir: "./evidence", Key: "./tallystick.key"},
 		Schedule:    Schedule{Default: "17 6 * * *", Timezone: "UTC"},
-		Limits:      Limits{InFlight: 32, Rate: map[string]float64{DefaultRate: 5, "account": 1, "cloudasset": 1.5, "cloudidentity": 1, "iam": 2, "logging": 0.9, "organizations": 2, "s3": 20}},
+		Limits:      Limits{InFlight: 32, Rate: map[string]float64{DefaultRate: 5, "account": 1, "cloudasset": 1.5, "cloudidentity": 1, "gcp.iam": 20, "iam": 2, "logging": 0.9, "organizations": 2, "s3": 20}},
 		AWS:         AWS{SessionName: "tallystick"},
 		Remediation: map[string]int{"critical": 7, "high": 30, "medium": 90, "low": 180},
 		HTTP:        HTTP{Listen: "127.0.0.1:8480"},

@@ -21,7 +21,7 @@ import (
 func known() Known {
 	return Known{
 		Collectors: []string{"aws.cloudtrail_trails", "aws.iam_users", "aws.s3_buckets"},
-		Services:   []string{"account", "cloudasset", "cloudidentity", "cloudtrail", "directory", "ec2", "iam", "logging", "organizations", "s3"},
+		Services:   []string{"account", "cloudasset", "cloudidentity", "cloudtrail", "directory", "ec2", "gcp.iam", "iam", "logging", "organizations", "s3"},
 	}
 }
 
@@ -174,7 +174,7 @@ func TestValues(t *testing.T) {
 				},
 			},
 		},
-		Limits: Limits{InFlight: 8, Rate: map[string]float64{"default": 0, "ec2": 2.5, "account": 1, "cloudasset": 1.5, "cloudidentity": 1, "iam": 2, "logging": 0.9, "organizations": 2, "s3": 20}},
+		Limits: Limits{InFlight: 8, Rate: map[string]float64{"default": 0, "ec2": 2.5, "account": 1, "cloudasset": 1.5, "cloudidentity": 1, "gcp.iam": 20, "iam": 2, "logging": 0.9, "organizations": 2, "s3": 20}},
 		HTTP:   HTTP{Listen: "[::1]:0"},
 		Log:    Log{Format: "json", Level: "debug"},
 	}

@@ -24,7 +24,7 @@ const MaxBytes = 256 << 10
 // checked against. A nil list is not checked against.
 type Known struct {
 	Collectors []string // "aws.s3_buckets"
-	Services   []string // "s3": what limits.rate may name
+	Services   []string // "s3", or of one provider "gcp.iam": what limits.rate may name
 }
 
 // File is a configuration as it was read.

@@ -49,6 +49,7 @@ func declared() []collectors.Spec { return append(aws.Specs(), gcp.Specs()...) }
 // known gives the names that a configuration may use.
 func known() config.Known {
 	var k config.Known
+	of := map[string][]string{} // by service, that of each provider: "gcp.iam"
 	for _, spec := range declared() {
 		k.Collectors = append(k.Collectors, spec.Name)
 		for _, call := range spec.Calls {
@@ -56,6 +57,14 @@ func known() config.Known {
 			if !slices.Contains(k.Services, service) {
 				k.Services = append(k.Services, service)
 			}
+			if name := spec.Provider + "." + service; !slices.Contains(of[service], name) {
+				of[service] = append(of[service], name)
+			}
+		}
+	}
+	for _, service := range k.Services {
+		if len(of[service]) > 1 {
+			k.Services = append(k.Services, of[service]...)
 		}
 	}
 	return k

@@ -14,6 +14,7 @@ func Catalogue(e *Estate) []collectors.Collector {
 		cloudresourcemanagerProjects(e),
 		directoryOrgUnits(e),
 		directoryUsers(e),
+		iamServiceAccounts(e),
 		loggingEntries(e),
 		networkmanagementFlowLogs(e),
 		orgpolicyProjects(e),

@@ -113,8 +113,6 @@ func resourceTypes() []assetKind {
 		{"firestore.googleapis.com/Backup", "gcp.firestore.backup"},
 		{"firestore.googleapis.com/Database", "gcp.firestore.database"},
 		{"gkebackup.googleapis.com/BackupPlan", "gcp.gkebackup.backup_plan"},
-		{"iam.googleapis.com/ServiceAccount", "gcp.iam.service_account"},
-		{"iam.googleapis.com/ServiceAccountKey", "gcp.iam.service_account_key"},
 		{"iam.googleapis.com/WorkloadIdentityPool", "gcp.iam.workload_identity_pool"},
 		{"iam.googleapis.com/WorkloadIdentityPoolProvider", "gcp.iam.workload_identity_pool_provider"},
 		{"logging.googleapis.com/LogBucket", "gcp.logging.bucket"},

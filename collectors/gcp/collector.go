@@ -79,7 +79,7 @@ func (t *task) listFailed(ctx context.Context, err error) error { return t.lost(
 // lost is listFailed for some kinds alone, where these are named.
 func (t *task) lost(ctx context.Context, err error, of ...string) error {
 	if runner, ok := errors.AsType[errRunner](err); ok {
-		return runner.err
+		return runner // as such: whoever called may come here with it again
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

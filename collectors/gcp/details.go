@@ -60,25 +60,38 @@ type found struct {
 	exchanges []string
 }
 
-// details lists the assets of one type in the scope and asks a service's own API
-// about each, several at a time. What is observed is the asset as received, with
-// the answers beside it. An answer that was refused is a gap of that field of that
-// subject alone; where the list broke off, what came before is asked about all the
-// same. Nothing is asked about a project that is being deleted, which answers
-// nobody, nor about one that the operator left out: the field is absent.
-func (t *task) details(ctx context.Context, kind, assetType string, all ...detail) error {
+// each lists the assets of one type in the scope and asks about each, several at a
+// time. Where the list broke off, what came before is asked about all the same.
+func (t *task) each(ctx context.Context, assetType string, ask func(ctx context.Context, s subject) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(1, t.in.InFlight))
 	listed := t.assets(ctx, "RESOURCE", []string{assetType}, func(asset map[string]any, page answer) error {
-		s := subject{resource: assetOf(kind, asset, page), asset: asset}
-		group.Go(func() error { return t.detail(ctx, s, all) })
+		s := subject{resource: assetOf("", asset, page), asset: asset}
+		group.Go(func() error { return ask(ctx, s) })
 		return nil
 	})
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	if listed != nil {
-		return listed
+	return listed
+}
+
+// silent says whether nothing is asked about a subject: a project that is being
+// deleted, which answers nobody, or one that the operator left out.
+func (t *task) silent(s subject) bool {
+	return s.deleted() || slices.Contains(t.estate.settings.NotCollected, s.project)
+}
+
+// details asks a service's own API about each asset of one type. What is observed
+// is the asset as received, with the answers beside it. An answer that was refused
+// is a gap of that field of that subject alone. Where nothing is asked, the field
+// is absent.
+func (t *task) details(ctx context.Context, kind, assetType string, all ...detail) error {
+	if err := t.each(ctx, assetType, func(ctx context.Context, s subject) error {
+		s.kind = kind
+		return t.detail(ctx, s, all)
+	}); err != nil {
+		return err
 	}
 	t.emit.Listed(kind, "")
 	return nil
@@ -86,7 +99,7 @@ func (t *task) details(ctx context.Context, kind, assetType string, all ...detai
 
 // detail asks everything about one subject and hands it over.
 func (t *task) detail(ctx context.Context, s subject, all []detail) error {
-	if s.deleted() || slices.Contains(t.estate.settings.NotCollected, s.project) {
+	if t.silent(s) {
 		all = nil
 	}
 	for _, d := range all {

@@ -35,6 +35,7 @@ const (
 	offProject     = 13 // its own APIs are off
 	otherOff       = 16 // an API is off in the project whose quota is used, as it happens for this one
 	deletedProject = 19 // it is being deleted
+	keysProject    = 22 // its own APIs refuse the caller the keys of its service account
 )
 
 // large answers as Google's APIs do for a large organisation, one page after the
@@ -75,6 +76,8 @@ func routes() []route {
 		{regexp.MustCompile(`^/v1/` + largeAccount + `/assets$`), (*large).listAssets},
 		{regexp.MustCompile(`^/v1/projects/(\d+)/locations/global/securityCenterServices$`), (*large).securityServices},
 		{regexp.MustCompile(`^/v1/projects/example-(\d+)/instances/[a-z]+/backupRuns$`), (*large).backupRuns},
+		{regexp.MustCompile(`^/v1/projects/example-(\d+)/serviceAccounts$`), (*large).serviceAccounts},
+		{regexp.MustCompile(`^/v1/projects/example-(\d+)/serviceAccounts/[^/]+/keys$`), (*large).serviceAccountKeys},
 		{regexp.MustCompile(`^/v1/projects/(\d+)/locations/global/vpcFlowLogsConfigs$`), (*large).flowLogs},
 		{regexp.MustCompile(`^/v1/` + largeAccount + `/locations/global/vpcFlowLogsConfigs$`), (*large).flowLogs},
 		{regexp.MustCompile(`^/v2/projects/(\d+)/policies/storage\.publicAccessPrevention:getEffectivePolicy$`), (*large).publicAccess},
@@ -296,6 +299,39 @@ func (l *large) entries(p int, _ url.Values) (int, string) {
 		return own(p, `{}`)
 	}
 	return own(p, `{"entries": [{"insertId": "1q2w3e", "timestamp": "2026-06-29T14:03:21Z"}]}`)
+}
+
+// Each project has one service account, and that one key: in every second project
+// it is Google's, and in every sixth it is old.
+func googlesKey(p int) bool { return p%2 != 0 }
+func oldKey(p int) bool     { return p%6 == 0 }
+
+// accountName is how IAM names the account of a project, and accountID how the
+// inventory does.
+func accountName(p int) string {
+	return fmt.Sprintf("projects/example-%[1]d/serviceAccounts/app@example-%[1]d.iam.gserviceaccount.com", p)
+}
+
+func accountID(p int) string {
+	return fmt.Sprintf("//iam.googleapis.com/projects/example-%d/serviceAccounts/%d", p, 110000000000+p)
+}
+
+func (l *large) serviceAccounts(p int, _ url.Values) (int, string) {
+	return own(p, fmt.Sprintf(`{"accounts": [{"name": %q, "projectId": "example-%d", "uniqueId": "%d", "email": "app@example-%[2]d.iam.gserviceaccount.com"}]}`, accountName(p), p, 110000000000+p))
+}
+
+func (l *large) serviceAccountKeys(p int, _ url.Values) (int, string) {
+	if p == keysProject {
+		return http.StatusForbidden, refused
+	}
+	kind, made := "USER_MANAGED", "2026-06-01T09:00:00Z"
+	if googlesKey(p) {
+		kind = "SYSTEM_MANAGED"
+	}
+	if oldKey(p) {
+		made = "2025-03-01T09:00:00Z"
+	}
+	return own(p, fmt.Sprintf(`{"keys": [{"name": "%s/keys/0a1b", "keyType": %q, "validAfterTime": %q}]}`, accountName(p), kind, made))
 }
 
 // folderOf gives the folder of a project.

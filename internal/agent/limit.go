@@ -21,7 +21,7 @@ import (
 type Limits struct {
 	InFlight int                // calls at a time, all scopes together
 	Default  float64            // calls per second per account, region and service; 0: no limit
-	Service  map[string]float64 // the same for one service, by its prefix: "s3"
+	Service  map[string]float64 // the same for one service, by its prefix: "s3", or of one provider alone: "gcp.iam"
 }
 
 // limiter spends the budgets and the places in flight. It is shared by every
@@ -50,7 +50,10 @@ func (l *limiter) budget(scope evidence.Scope, labels capture.Labels) *budget {
 	defer l.mu.Unlock()
 	b, ok := l.budgets[key]
 	if !ok {
-		perSecond, set := l.limits.Service[labels.Service]
+		perSecond, set := l.limits.Service[scope.Provider+"."+labels.Service]
+		if !set {
+			perSecond, set = l.limits.Service[labels.Service]
+		}
 		if !set {
 			perSecond = l.limits.Default
 		}

@@ -77,6 +77,7 @@ func TestRates(t *testing.T) {
 		{"the burst is free", func(each func(evidence.Scope, string, int)) { each(one, "iam.us", burst) }, 0, false},
 		{"then the rate holds", func(each func(evidence.Scope, string, int)) { each(one, "iam.us", burst+20) }, 10 * time.Second, false},
 		{"the default rate", func(each func(evidence.Scope, string, int)) { each(one, "ec2.us", burst+20) }, 4 * time.Second, false},
+		{"the rate of a provider's service", func(each func(evidence.Scope, string, int)) { each(one, "sts.us", burst+20) }, 2 * time.Second, false},
 		{"no limit", func(each func(evidence.Scope, string, int)) { each(one, "s3.us", 1000) }, 0, false},
 		{"accounts do not share", func(each func(evidence.Scope, string, int)) {
 			each(one, "iam.us", burst+2)
@@ -97,7 +98,7 @@ func TestRates(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l, _ := fakeLimiter(t, Limits{InFlight: 1000, Default: 5, Service: map[string]float64{"iam": 2, "s3": 0}})
+				l, _ := fakeLimiter(t, Limits{InFlight: 1000, Default: 5, Service: map[string]float64{"iam": 2, "s3": 0, "sts": 1, "fake.sts": 10, "other.iam": 10}})
 				var calls sync.WaitGroup
 				p := fakeProvider()
 				p.OneQuota = test.one
