@@ -116,6 +116,7 @@ func resourceTypes() []assetKind {
 		{"iam.googleapis.com/WorkloadIdentityPool", "gcp.iam.workload_identity_pool"},
 		{"iam.googleapis.com/WorkloadIdentityPoolProvider", "gcp.iam.workload_identity_pool_provider"},
 		{"logging.googleapis.com/LogBucket", "gcp.logging.bucket"},
+		{"logging.googleapis.com/LogMetric", "gcp.logging.metric"},
 		{"logging.googleapis.com/LogSink", "gcp.logging.sink"},
 		{"monitoring.googleapis.com/AlertPolicy", "gcp.monitoring.alert_policy"},
 		{"monitoring.googleapis.com/NotificationChannel", "gcp.monitoring.notification_channel"},

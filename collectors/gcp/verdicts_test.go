@@ -84,6 +84,7 @@ func undemonstrated() map[string]string {
 		"gcp-gke-secrets-encryption fail":       "Google encrypts always, and fails only where policy asks for keys of the customer",
 		"gcp-iam-access-listing fail":           "no review of access is recorded unless the operator says so",
 		"gcp-iam-access-listing pass":           "no review of access is recorded unless the operator says so",
+		"gcp-log-alerts fail":                   "a missing alert fails only where policy says that each project keeps its own",
 		"gcp-log-bucket-locked fail":            "the one sink of the estate that goes elsewhere goes to a locked bucket",
 		"gcp-org-owner pass":                    "nobody is approved unless the operator says so",
 		"gcp-other-encryption fail":             "Google encrypts always, and fails only where policy asks for keys of the customer",
