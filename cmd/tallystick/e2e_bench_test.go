@@ -43,6 +43,8 @@ func (w world) bench(t *testing.T, endpoint string, config string) *bench {
 		config: filepath.Join(folder, "tallystick.yaml"), dir: filepath.Join(folder, "evidence"),
 		env: []string{
 			"PATH=" + os.Getenv("PATH"), "HOME=" + folder, "TMPDIR=" + folder,
+			// What is not on this machine meets a proxy that is not there.
+			"HTTPS_PROXY=http://127.0.0.1:1",
 			"AWS_ENDPOINT_URL=" + endpoint, "AWS_EC2_METADATA_DISABLED=true", "AWS_MAX_ATTEMPTS=1",
 			"AWS_ACCESS_KEY_ID=" + testKeyID, "AWS_SECRET_ACCESS_KEY=" + testSecretKey,
 			"AWS_CONFIG_FILE=" + filepath.Join(folder, "none"), "AWS_SHARED_CREDENTIALS_FILE=" + filepath.Join(folder, "none"),
@@ -74,7 +76,7 @@ func (b *bench) configure(t *testing.T, more string) {
 	t.Helper()
 	head := `organization: Example, Inc.
 period: {start: 2026-01-01, end: 2099-12-31}
-limits: {rate: {default: 0, account: 0, iam: 0, organizations: 0, s3: 0}}
+limits: {rate: {default: 0, account: 0, cloudasset: 0, cloudidentity: 0, gcp.iam: 0, iam: 0, logging: 0, organizations: 0, s3: 0}}
 `
 	if !strings.Contains(more, "evidence:") {
 		head += "evidence: {dir: ./evidence, key: ./tallystick.key}\n"

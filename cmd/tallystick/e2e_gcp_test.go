@@ -7,10 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/tallystick/tallystick/collectors"
 	"github.com/tallystick/tallystick/collectors/gcp"
 	"github.com/tallystick/tallystick/collectors/gcp/recordings"
 	"github.com/tallystick/tallystick/internal/capture"
@@ -58,8 +60,12 @@ func (g *google) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `{"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "The caller does not have permission"}}`)
 		return
 	}
+	service, path, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	if service == "directory" {
+		service = "admin"
+	}
 	asked := r.Clone(r.Context())
-	asked.URL.Scheme, asked.URL.Host, asked.Host, asked.RequestURI = "https", "cloudasset.googleapis.com", "", ""
+	asked.URL.Scheme, asked.URL.Host, asked.URL.Path, asked.Host, asked.RequestURI = "https", service+".googleapis.com", "/"+path, "", ""
 	answer, err := g.recorded.RoundTrip(asked)
 	if err != nil {
 		w.WriteHeader(http.StatusNotFound)
@@ -104,6 +110,19 @@ func federate(t *testing.T, folder, exchange, account string) string {
 	return federation
 }
 
+// googleEndpoints names each service at an address, under a path of its own.
+func googleEndpoints(address string) string {
+	var all []string
+	for _, spec := range gcp.Specs() {
+		for _, call := range spec.Calls {
+			service, _ := collectors.Split(call.Operation)
+			all = append(all, service+": "+strconv.Quote(address+"/"+service))
+		}
+	}
+	slices.Sort(all)
+	return strings.Join(slices.Compact(all), ", ")
+}
+
 // TestGoogle runs the built program over an organisation, with the credentials of
 // workload identity federation and without any key: collect, a denied permission,
 // results, verify and replay.
@@ -118,7 +137,7 @@ func TestGoogle(t *testing.T) {
 	b := w.bench(t, "http://127.0.0.1:1", `gcp:
   organization: "123456789012"
   quota_project: example-audit
-  endpoints: {cloudasset: "`+server.URL+`"}
+  endpoints: {`+googleEndpoints(server.URL)+`}
 `)
 	federation := federate(t, b.folder, server.URL+"/token", "")
 
@@ -131,8 +150,22 @@ func TestGoogle(t *testing.T) {
 	}
 	b.env = append(b.env, "GOOGLE_APPLICATION_CREDENTIALS="+federation)
 
-	// The directory is not set up: a gap, and so the exit code of gaps.
-	b.run(t, "collect").want(t, 3)
+	// The Workspace domain is not set up: gaps, and so the exit code of gaps.
+	collected := b.run(t, "collect", "--output", "json")
+	collected.want(t, 3)
+	var out struct {
+		Tasks []struct {
+			Collector string
+			Causes    []googleCause `json:"gap_causes"`
+		}
+	}
+	collected.json(t, &out)
+	for _, task := range out.Tasks {
+		domain := ofDirectory(task.Collector) || task.Collector == groupsCollector
+		if domain != slices.ContainsFunc(task.Causes, func(c googleCause) bool { return c.Code == "NOT_CONFIGURED" }) || !domain && len(task.Causes) > 0 {
+			t.Errorf("%s has the gaps %+v", task.Collector, task.Causes)
+		}
+	}
 	verdicts := b.verdicts(t)
 	unknown := 0
 	for _, v := range verdicts {
