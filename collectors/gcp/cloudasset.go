@@ -30,20 +30,14 @@ func (t *task) assets(ctx context.Context, content string, types []string, each 
 		if len(types) > 0 {
 			list.AssetTypes(types...)
 		}
-		if token != "" {
-			list.PageToken(token)
-		}
-		_, err := list.Do()
+		_, err := list.Do(after(token)...)
 		return err
 	}, func(page answer) error {
-		assets, err := page.members(listAssets, "assets")
+		assets, err := page.members(listAssets, "assets", "name", "assetType")
 		if err != nil {
 			return err
 		}
-		for i, asset := range assets {
-			if text(asset, "name") == "" || text(asset, "assetType") == "" {
-				return malformed(listAssets, "assets[%d] has no name or no assetType", i)
-			}
+		for _, asset := range assets {
 			if err := each(asset, page); err != nil {
 				return err
 			}

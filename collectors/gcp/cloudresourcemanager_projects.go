@@ -146,22 +146,14 @@ type listing struct {
 
 func (h *hierarchy) folders(parent string) listing {
 	return listing{listedFolderKind, listFolders, "folders", "folders/", func(ctx context.Context, token string) error {
-		list := h.service.Folders.List().Parent(parent).ShowDeleted(true).PageSize(hierarchyPage).Context(ctx)
-		if token != "" {
-			list.PageToken(token)
-		}
-		_, err := list.Do()
+		_, err := h.service.Folders.List().Parent(parent).ShowDeleted(true).PageSize(hierarchyPage).Context(ctx).Do(after(token)...)
 		return err
 	}}
 }
 
 func (h *hierarchy) projects(parent string) listing {
 	return listing{listedProjectKind, listProjects, "projects", "projects/", func(ctx context.Context, token string) error {
-		list := h.service.Projects.List().Parent(parent).ShowDeleted(true).PageSize(hierarchyPage).Context(ctx)
-		if token != "" {
-			list.PageToken(token)
-		}
-		_, err := list.Do()
+		_, err := h.service.Projects.List().Parent(parent).ShowDeleted(true).PageSize(hierarchyPage).Context(ctx).Do(after(token)...)
 		return err
 	}}
 }

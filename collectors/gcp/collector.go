@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/api/googleapi"
+
 	"github.com/tallystick/tallystick/collectors"
 	"github.com/tallystick/tallystick/evidence"
 )
@@ -148,8 +150,17 @@ func (t *task) pages(ctx context.Context, operation string, next func(ctx contex
 	}
 }
 
+// after asks for the page after a token; for the first one after an empty token.
+func after(token string) []googleapi.CallOption {
+	if token == "" {
+		return nil
+	}
+	return []googleapi.CallOption{googleapi.QueryParameter("pageToken", token)}
+}
+
 // members gives the objects of a list field. A page without the field has none.
-func (a answer) members(operation, field string) ([]map[string]any, error) {
+// Each must say which it is, by a text under each of the keys.
+func (a answer) members(operation, field string, keys ...string) ([]map[string]any, error) {
 	list, there := a.document[field]
 	if !there || list == nil {
 		return nil, nil
@@ -163,6 +174,11 @@ func (a answer) members(operation, field string) ([]map[string]any, error) {
 		m, ok := item.(map[string]any)
 		if !ok {
 			return nil, malformed(operation, "%s[%d] is not an object", field, i)
+		}
+		for _, key := range keys {
+			if text(m, key) == "" {
+				return nil, malformed(operation, "%s[%d] has no %s", field, i, key)
+			}
 		}
 		out = append(out, m)
 	}

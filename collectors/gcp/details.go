@@ -173,14 +173,11 @@ func (t *task) list(ctx context.Context, operation, field, key string, next func
 	var all found
 	items := []any{}
 	err := t.pages(ctx, operation, next, func(page answer) error {
-		members, err := page.members(operation, field)
+		members, err := page.members(operation, field, key)
 		if err != nil {
 			return err
 		}
-		for i, m := range members {
-			if text(m, key) == "" {
-				return malformed(operation, "%s[%d] has no %s", field, i, key)
-			}
+		for _, m := range members {
 			items = append(items, m)
 		}
 		all.exchanges = append(all.exchanges, page.exchange)

@@ -90,22 +90,15 @@ func (a *serviceAccounts) project(ctx context.Context, project subject) error {
 		return nil
 	}
 	err := a.pages(ctx, listServiceAccounts, func(ctx context.Context, token string) error {
-		list := a.service.Projects.ServiceAccounts.List("projects/" + project.data("projectId")).PageSize(serviceAccountPage).Context(ctx)
-		if token != "" {
-			list.PageToken(token)
-		}
-		_, err := list.Do()
+		_, err := a.service.Projects.ServiceAccounts.List("projects/" + project.data("projectId")).PageSize(serviceAccountPage).Context(ctx).Do(after(token)...)
 		return err
 	}, func(page answer) error {
-		accounts, err := page.members(listServiceAccounts, "accounts")
+		accounts, err := page.members(listServiceAccounts, "accounts", "name", "projectId", "uniqueId")
 		if err != nil {
 			return err
 		}
-		for i, account := range accounts {
+		for _, account := range accounts {
 			of, unique := text(account, "projectId"), text(account, "uniqueId")
-			if text(account, "name") == "" || of == "" || unique == "" {
-				return malformed(listServiceAccounts, "accounts[%d] has no name, no projectId or no uniqueId", i)
-			}
 			if err := a.account(ctx, subject{asset: account, resource: resource{
 				kind: serviceAccountKind, id: "//iam.googleapis.com/projects/" + of + "/serviceAccounts/" + unique,
 				project: project.project, exchanges: []string{page.exchange},

@@ -67,14 +67,12 @@ func readEntries(ctx context.Context, t *task) error {
 func (t *task) newest(ctx context.Context, next func(ctx context.Context, token string) error) (found, error) {
 	var newest found
 	err := t.pages(ctx, listEntries, next, func(page answer) error {
-		entries, err := page.members(listEntries, "entries")
+		entries, err := page.members(listEntries, "entries", "timestamp")
 		if err != nil {
 			return err
 		}
 		newest.exchanges = append(newest.exchanges, page.exchange)
 		switch {
-		case len(entries) > 0 && text(entries[0], "timestamp") == "":
-			return malformed(listEntries, "entries[0] has no timestamp")
 		case len(entries) > 0:
 			newest.value = entries[0]
 			return errEnough

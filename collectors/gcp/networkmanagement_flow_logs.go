@@ -47,11 +47,7 @@ func readFlowLogs(ctx context.Context, t *task) error {
 	}
 	ofProject := func(ctx context.Context, s subject) (found, error) {
 		return t.list(ctx, listFlowLogs, "vpcFlowLogsConfigs", "name", func(ctx context.Context, token string) error {
-			list := service.Projects.Locations.VpcFlowLogsConfigs.List(s.project + "/locations/global").PageSize(100).Context(ctx)
-			if token != "" {
-				list.PageToken(token)
-			}
-			_, err := list.Do()
+			_, err := service.Projects.Locations.VpcFlowLogsConfigs.List(s.project + "/locations/global").PageSize(100).Context(ctx).Do(after(token)...)
 			return err
 		})
 	}
@@ -66,11 +62,7 @@ func readFlowLogs(ctx context.Context, t *task) error {
 		}
 		once.Do(func() {
 			answer, refused = t.list(ctx, listOrganizationFlowLogs, "vpcFlowLogsConfigs", "name", func(ctx context.Context, token string) error {
-				list := service.Organizations.Locations.VpcFlowLogsConfigs.List(organization + "/locations/global").PageSize(100).Context(ctx)
-				if token != "" {
-					list.PageToken(token)
-				}
-				_, err := list.Do()
+				_, err := service.Organizations.Locations.VpcFlowLogsConfigs.List(organization + "/locations/global").PageSize(100).Context(ctx).Do(after(token)...)
 				return err
 			})
 		})

@@ -51,11 +51,7 @@ func readBackupRuns(ctx context.Context, t *task) error {
 			return found{}, errNotAsked
 		}
 		return t.list(ctx, listBackupRuns, "items", "id", func(ctx context.Context, token string) error {
-			list := service.BackupRuns.List(s.data("project"), s.data("name")).MaxResults(backupRunPage).Context(ctx)
-			if token != "" {
-				list.PageToken(token)
-			}
-			_, err := list.Do()
+			_, err := service.BackupRuns.List(s.data("project"), s.data("name")).MaxResults(backupRunPage).Context(ctx).Do(after(token)...)
 			return err
 		})
 	}})

@@ -3,8 +3,6 @@ package gcp
 import (
 	"context"
 
-	"google.golang.org/api/googleapi"
-
 	"github.com/tallystick/tallystick/evidence"
 )
 
@@ -38,14 +36,11 @@ type domainList struct {
 // could not be read is a gap of its own; an error ends the task.
 func (l domainList) read(ctx context.Context, t *task) error {
 	err := t.pages(ctx, l.operation, l.next, func(page answer) error {
-		members, err := page.members(l.operation, l.field)
+		members, err := page.members(l.operation, l.field, l.key)
 		if err != nil {
 			return err
 		}
-		for i, m := range members {
-			if text(m, l.key) == "" {
-				return malformed(l.operation, "%s[%d] has no %s", l.field, i, l.key)
-			}
+		for _, m := range members {
 			if err := t.observe(ctx, resource{kind: l.kind, id: text(m, l.key), exchanges: []string{page.exchange}}, m); err != nil {
 				return err
 			}
@@ -56,16 +51,5 @@ func (l domainList) read(ctx context.Context, t *task) error {
 		t.emit.Listed(l.kind, "")
 		return nil
 	}
-	if err := t.listFailed(ctx, err); err != nil {
-		return errRunner{err}
-	}
-	return nil
-}
-
-// after asks for the page after a token; for the first one after an empty token.
-func after(token string) []googleapi.CallOption {
-	if token == "" {
-		return nil
-	}
-	return []googleapi.CallOption{googleapi.QueryParameter("pageToken", token)}
+	return t.listFailed(ctx, err)
 }
