@@ -185,7 +185,7 @@ func (r *resources) list(ctx context.Context, types []assetKind) error {
 		return r.list(ctx, types[half:])
 	}
 	r.refused[types[0].kind] = true
-	return r.lost(ctx, &ofError{types[0].asset, err}, types[0].kind)
+	return r.listFailed(ctx, &ofError{types[0].asset, err}, types[0].kind)
 }
 
 // moves holds the ancestry of each project as its assets state it. A project that

@@ -74,12 +74,9 @@ type task struct {
 }
 
 // listFailed turns the failure of a call that lists, or on which everything
-// rests, into gaps for the kinds concerned. It gives an error only when the task
-// is over.
-func (t *task) listFailed(ctx context.Context, err error) error { return t.lost(ctx, err) }
-
-// lost is listFailed for some kinds alone, where these are named.
-func (t *task) lost(ctx context.Context, err error, of ...string) error {
+// rests, into gaps for the kinds concerned: those that are named, else those that
+// the call is declared for. It gives an error only when the task is over.
+func (t *task) listFailed(ctx context.Context, err error, of ...string) error {
 	if runner, ok := errors.AsType[errRunner](err); ok {
 		return runner // as such: whoever called may come here with it again
 	}

@@ -112,7 +112,7 @@ func (a *serviceAccounts) project(ctx context.Context, project subject) error {
 		return nil
 	}
 	a.part.Store(true)
-	return a.lost(ctx, &ofError{project.project, err}, a.spec.Kinds...)
+	return a.listFailed(ctx, &ofError{project.project, err}, a.spec.Kinds...)
 }
 
 // account reads the keys of an account and hands over both. Keys that could not be
@@ -134,7 +134,7 @@ func (a *serviceAccounts) account(ctx context.Context, account subject) error {
 		if err := a.detailFailed(ctx, account, call, err); err != nil {
 			return err
 		}
-		if err := a.lost(ctx, &ofError{name, err}, serviceAccountKeyKind); err != nil {
+		if err := a.listFailed(ctx, &ofError{name, err}, serviceAccountKeyKind); err != nil {
 			return err
 		}
 	}
