@@ -41,12 +41,16 @@ every verdict that the filters leave.`,
 				return fmt.Errorf("--status %q is not a status; use pass, fail, unknown or not_applicable", s)
 			}
 		}
+		for i, p := range filter.project {
+			number := strings.TrimPrefix(p, "projects/")
+			if _, err := strconv.ParseUint(number, 10, 64); err != nil {
+				return fmt.Errorf("--project %q is not the number of a project, such as 100000000001; `gcloud projects describe ID` tells it", p)
+			}
+			filter.project[i] = "projects/" + number
+		}
 		state, store, _, err := dir.open(cmd.Context())
 		if err != nil {
 			return err
-		}
-		for i, p := range filter.project {
-			filter.project[i] = "projects/" + strings.TrimPrefix(p, "projects/")
 		}
 		wants := func(list []string, v string) bool { return len(list) == 0 || slices.Contains(list, v) }
 		verdicts := []evidence.Verdict{}
