@@ -24,7 +24,6 @@ type told struct {
 	status     string // "PERMISSION_DENIED"; of a server of tokens: "unauthorized_client"
 	message    string
 	reason     string // of ErrorInfo, else of the older form: "SERVICE_DISABLED", "quotaExceeded"
-	permission string // that ErrorInfo names as missing
 	consumer   string // whose API is off, as ErrorInfo has it: "projects/100000000001"
 	retryDelay time.Duration
 }
@@ -63,7 +62,7 @@ func parseFailure(code int, body []byte) told {
 	for _, d := range doc.Error.Details {
 		switch d.Type {
 		case "type.googleapis.com/google.rpc.ErrorInfo":
-			t.reason, t.permission, t.consumer = d.Reason, d.Metadata["permission"], d.Metadata["consumer"]
+			t.reason, t.consumer = d.Reason, d.Metadata["consumer"]
 		case "type.googleapis.com/google.rpc.RetryInfo":
 			if wait, err := time.ParseDuration(d.RetryDelay); err == nil {
 				t.retryDelay = max(0, wait)
