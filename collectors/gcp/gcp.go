@@ -4,7 +4,9 @@
 //
 // Collectors keep what Google sent and never judge it. What Cloud Asset
 // Inventory carries is listed there, once for a whole scope, be it an
-// organisation, a folder or a project. Clocks, rate limits, capture and counting
+// organisation, a folder or a project. What it lacks or carries stale is asked of
+// the service itself, about each project or instance that the inventory lists, and
+// the Workspace domain of its directory. Clocks, rate limits, capture and counting
 // are the runner's; only how often a refused call is made again is said here,
 // since Google's REST clients do not retry. Nothing here reads customer data.
 package gcp
